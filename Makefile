@@ -1,0 +1,37 @@
+# Two commands matter: `make run` (the pipeline on the record shop) and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help setup run test lint bench pins clean
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## Build .venv with pinned, hash-checked dependencies
+
+.venv/.ready: constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; %s is %s. Try: make PYTHON=python3.12 setup" % (sys.executable, sys.version.split()[0]) if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup ## Run the whole pipeline on the record shop; report in out/report.html
+	$(BIN)/harness run --out out $(ARGS)
+
+test: setup lint ## Lint, type-check and test the harness and the record shop
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup ## Speed and memory, as ratios
+	$(BIN)/python -m pytest tests/benchmarks -p no:xdist --benchmark-only -s $(ARGS)
+
+pins: ## Renew constraints.txt from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header --no-emit-index-url pyproject.toml -o constraints.txt
+
+clean: ## Remove what runs and set-up leave behind
+	rm -rf .venv out .harness .mypy_cache .ruff_cache .pytest_cache
