@@ -1,0 +1,187 @@
+"""The Stage protocol: what every kind of evidence implements, and what it is given to work with.
+
+A stage is found through the entry point group `harness.stages`. It runs in a process of its own, so it may use all the
+memory and time it likes without disturbing the harness; it never prints and never exits, it emits events. An example:
+
+    class LintStage:
+        name = "lint"
+        title = "OpenAPI style"
+        settings = StageSettings
+        after = ("schema",)
+        requires = ()
+        exclusive = False
+        environment = Environment.NONE
+
+        def inputs(self, system, settings):
+            return tuple(s.openapi for s in system.services.values())
+
+        async def run(self, context):
+            findings = [...]
+            return context.result(work={"documents": 3}, findings=findings)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+
+from harness.evidence import Artifact, Finding, Measure, Redactor, StageResult
+from harness.pipeline.events import Event, FindingFound, Note, StageProgress
+from harness.system.config import StageSettings
+from harness.system.model import System
+
+if TYPE_CHECKING:
+    from harness.system.runtime import ProcessRuntime
+
+__all__ = ["Environment", "Stage", "StageContext"]
+
+S = TypeVar("S", bound=StageSettings)
+
+
+class Environment(StrEnum):
+    """What a stage wants to find running when it starts."""
+
+    NONE = "none"
+    SYSTEM = "system"
+
+
+class Stage(Protocol):
+    """One kind of evidence.
+
+    `name`: its name in files and on the command line. `title`: what it shows, in a few words. `settings`: the model of its
+    `[stages.<name>]` table. `after`: stages that must have ended before it. `requires`: stages that must not have failed.
+    `exclusive`: it measures time, so it runs alone. `environment`: what it wants to find running; a stage that wants the
+    system for itself (with proxies, or with other neighbours) says `NONE` and brings up its own with `context.runtime()`.
+
+    The class itself must be cheap to import: heavy libraries belong inside `run`.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    settings: ClassVar[type[StageSettings]]
+    after: ClassVar[tuple[str, ...]]
+    requires: ClassVar[tuple[str, ...]]
+    exclusive: ClassVar[bool]
+    environment: ClassVar[Environment]
+
+    def inputs(self, system: System, settings: StageSettings) -> tuple[str, ...]:
+        """Globs (relative to the project) of the files its outcome depends on."""
+
+    async def run(self, context: StageContext) -> StageResult:
+        """Do the work.
+
+        Raises:
+            UsageError: when something the user wrote makes the stage impossible (ends inconclusive, exit code 2).
+            InfrastructureError: when the machine or a tool failed (ends inconclusive, exit code 3).
+        """
+
+
+@dataclass(slots=True)
+class StageContext:
+    """All that a running stage is given.
+
+    Args:
+        name: the stage's name.
+        root: folder of `harness.toml`.
+        system: the model.
+        stage_settings: `[stages.<name>]` with the profile's overrides; read it with `settings_as`.
+        profile: `quick` or `full`.
+        seed: drives everything random in the stage.
+        run_directory: folder of the run; artifact paths are relative to it.
+        directory: the stage's own folder below it; exists.
+        addresses: base URL of each running service, when the stage asked for `Environment.SYSTEM`; else empty.
+        service_logs: log file of each of those services.
+        jobs: how many processes it may keep busy.
+        send: takes events.
+        redactor: apply it to every request and response before it goes into a finding or an artifact.
+        only: narrowing from the command line (`--edge`, `--service` ...), e.g. `{"edge": "orders:payments"}`.
+    """
+
+    name: str
+    root: Path
+    system: System
+    stage_settings: StageSettings
+    profile: str
+    seed: int
+    run_directory: Path
+    directory: Path
+    addresses: Mapping[str, str]
+    service_logs: Mapping[str, Path]
+    jobs: int
+    send: Callable[[Event], None]
+    redactor: Redactor = field(default_factory=Redactor)
+    only: Mapping[str, str] = field(default_factory=dict)
+    _found: list[Finding] = field(default_factory=list)
+
+    def settings_as(self, kind: type[S]) -> S:
+        """Return the stage's settings as their own type."""
+        if not isinstance(self.stage_settings, kind):
+            raise TypeError(f"settings of {self.name} are {type(self.stage_settings).__name__}, not {kind.__name__}")
+        return self.stage_settings
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        """Say how far the stage is."""
+        self.send(StageProgress(stage=self.name, done=done, total=total, note=note))
+
+    def note(self, text: str) -> None:
+        """Say something worth a line of chatter."""
+        self.send(Note(stage=self.name, text=text))
+
+    def found(self, finding: Finding) -> None:
+        """Report a finding as it comes; `result` includes it. The same fingerprint is reported once."""
+        if all(finding.fingerprint != f.fingerprint for f in self._found):
+            self._found.append(finding)
+            self.send(FindingFound(stage=self.name, finding=finding))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Every finding reported so far."""
+        return tuple(self._found)
+
+    def artifact(self, path: Path, name: str = "", media_type: str = "text/plain") -> Artifact:
+        """Describe a file below the run's directory as an artifact."""
+        return Artifact(name or path.name, str(path.relative_to(self.run_directory)), media_type)
+
+    def result(
+        self,
+        *,
+        work: Mapping[str, int],
+        measures: Iterable[Measure] = (),
+        findings: Iterable[Finding] = (),
+        artifacts: Iterable[Artifact] = (),
+        reason: str = "",
+    ) -> StageResult:
+        """Conclude: status is drawn from the work done and every finding reported or passed here."""
+        for finding in findings:
+            self.found(finding)
+        return StageResult.conclude(
+            self.name, work=work, measures=measures, findings=self._found, artifacts=artifacts, reason=reason
+        )
+
+    def runtime(
+        self,
+        *,
+        services: Iterable[str] | None = None,
+        env: Mapping[str, Mapping[str, str]] | None = None,
+        label: str = "system",
+    ) -> ProcessRuntime:
+        """Prepare the system, or some of its services, for this stage alone; nothing runs yet.
+
+            runtime = context.runtime()
+            runtime.wire("orders:payments", proxy_url)      # optional; addresses are known before the start
+            async with runtime.running():                   # starts, and stops whatever happens
+                ...runtime.addresses["orders"]...
+
+        Args:
+            services: which to start; all by default. An edge to one that is not started points at a closed port unless it
+                is wired to something else (a stub).
+            env: service -> further environment variables.
+            label: names the folder below the stage's own where logs and data go.
+        """
+        from harness.system.runtime import ProcessRuntime
+
+        system = self.system if services is None else self.system.only(services)
+        return ProcessRuntime(system, root=self.root, directory=self.directory / label, env=env or {})

@@ -1,0 +1,144 @@
+"""Child processes with a time limit, a process group of their own, captured logs, and a certain end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.abc
+
+from harness.errors import InfrastructureError
+
+__all__ = ["ChildResult", "child_environment", "kill_group", "log_tail", "run_child", "start_child"]
+
+_GRACE_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChildResult:
+    """How a child ended.
+
+    Args:
+        returncode: exit code; negative for a signal, as in `subprocess`.
+        duration_s: wall time in seconds.
+        timed_out: whether it was killed at its time limit.
+        log: file with its standard error (and standard output, where nobody read that line by line).
+    """
+
+    returncode: int
+    duration_s: float
+    timed_out: bool
+    log: Path
+
+
+def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment for a child: this one, with the tools of this Python's folder found first, plus `extra`."""
+    env = dict(os.environ)
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
+    env.setdefault("PYTHONUNBUFFERED", "1")
+    env.update(extra or {})
+    return env
+
+
+async def start_child(
+    argv: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str] | None = None, pipe_stdout: bool = False
+) -> anyio.abc.Process:
+    """Start a child in its own session; its output goes to `log`, or standard output to a pipe.
+
+    Raises:
+        InfrastructureError: when it cannot be started.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as sink:
+        try:
+            return await anyio.open_process(
+                list(argv),
+                cwd=cwd,
+                env=child_environment(env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if pipe_stdout else sink,
+                stderr=sink,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise InfrastructureError(f"cannot start {argv[0]!r}: {error.strerror or error}") from None
+
+
+async def run_child(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    log: Path,
+    time_limit_s: float,
+    env: Mapping[str, str] | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> ChildResult:
+    """Run a child to its end; at its time limit, or when the caller is cancelled, its whole group is ended.
+
+    Args:
+        on_line: takes each line of standard output as it comes; without it standard output goes to `log` too.
+    """
+    begun = time.monotonic()
+    process = await start_child(argv, cwd=cwd, log=log, env=env, pipe_stdout=on_line is not None)
+    timed_out = False
+    try:
+        with anyio.move_on_after(time_limit_s) as scope:
+            if on_line is not None:
+                await _read_lines(process, on_line)
+            await process.wait()
+        timed_out = scope.cancelled_caught
+    finally:
+        with anyio.CancelScope(shield=True):
+            await end_group(process)
+    return ChildResult(process.returncode or 0, time.monotonic() - begun, timed_out, log)
+
+
+async def _read_lines(process: anyio.abc.Process, on_line: Callable[[str], None]) -> None:
+    assert process.stdout is not None
+    rest = b""
+    async for chunk in process.stdout:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            on_line(line.decode(errors="replace"))
+    if rest:
+        on_line(rest.decode(errors="replace"))
+
+
+async def end_group(process: anyio.abc.Process, grace_s: float = _GRACE_S) -> None:
+    """Ask a child's group to end, then kill it; returns when the child is gone."""
+    if process.returncode is None:
+        kill_group(process.pid, signal.SIGTERM)
+        with anyio.move_on_after(grace_s):
+            await process.wait()
+    # Also when the child ended by itself: what it left in its group goes with it.
+    kill_group(process.pid, signal.SIGKILL)
+    await process.wait()
+    if process.stdout is not None:
+        await process.stdout.aclose()
+
+
+def kill_group(pid: int, sig: signal.Signals) -> None:
+    """Signal a whole process group; one that is gone is fine."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, sig)
+
+
+def log_tail(log: Path, lines: int = 12) -> str:
+    """Last lines of a log; empty when there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 64 * 1024))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(deque(text.splitlines(), maxlen=lines))

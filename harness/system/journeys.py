@@ -1,0 +1,332 @@
+"""Journeys: something a user does, written once; driven by smoke, load, chaos and synthetic alike.
+
+A project's `synthetic/journeys.py` reads like this:
+
+    from harness.system import User, journey
+
+    @journey(weight=3)
+    def browse(user: User) -> None:
+        page = user.get("/records", params={"limit": "20"})
+        user.check(page.json()["items"], "the catalogue is not empty")
+
+The code is synchronous and knows nothing of what drives it: plain HTTP under smoke, gevent under Locust.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import secrets
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, overload
+
+from harness.errors import ConfigError, did_you_mean
+
+__all__ = [
+    "Journey",
+    "JourneyFailed",
+    "Response",
+    "Step",
+    "Transport",
+    "User",
+    "journey",
+    "load_journeys",
+    "new_trace_id",
+    "run_journey",
+]
+
+
+class Response(Protocol):
+    """What a journey sees of an answer; httpx, requests and Locust's fast client all fit."""
+
+    @property
+    def status_code(self) -> int:
+        """HTTP status."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers, case-insensitive."""
+
+    @property
+    def text(self) -> str:
+        """Body as text."""
+
+    def json(self) -> Any:
+        """Body as JSON."""
+
+
+class Transport(Protocol):
+    """Sends one request; raises `OSError` or the client's own error when no answer came."""
+
+    def __call__(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        json: object | None,
+        params: Mapping[str, str] | None,
+        name: str,
+        timeout_s: float,
+    ) -> Response:
+        """Send."""
+
+
+class JourneyFailed(Exception):  # noqa: N818 - an outcome, told in the words of the journey
+    """A journey did not go as a user would need it to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One request of a journey, as seen by the user. `status` is 0 when no answer came; `at` in seconds since the epoch."""
+
+    name: str
+    method: str
+    url: str
+    status: int
+    duration_ms: float
+    at: float
+    error: str = ""
+    request_body: str = ""
+    response_body: str = ""
+
+
+def new_trace_id(rng: random.Random | None = None) -> str:
+    """A W3C trace id: 32 hex digits, never all zero."""
+    return f"{(rng or random.SystemRandom()).getrandbits(128) or 1:032x}"
+
+
+@dataclass(slots=True)
+class User:
+    """Somebody walking one journey once.
+
+    Args:
+        base_urls: base URL of each service.
+        entry: the service that paths belong to unless a call names another.
+        transport: sends the requests.
+        rng: randomness for the journey; seeded.
+        trace_id: W3C trace id all its requests carry.
+        synthetic: whether requests are tagged `baggage: synthetic=true`.
+        timeout_s: how long one request may take, in seconds.
+        headers: sent with every request; a journey may add to it.
+        steps: what was done so far, in order.
+    """
+
+    base_urls: Mapping[str, str]
+    entry: str
+    transport: Transport
+    rng: random.Random = field(default_factory=random.Random)
+    trace_id: str = field(default_factory=new_trace_id)
+    synthetic: bool = False
+    timeout_s: float = 10.0
+    headers: dict[str, str] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object | None = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        expect: int | Collection[int] | None = None,
+        name: str = "",
+        service: str = "",
+    ) -> Response:
+        """Send one request.
+
+        Args:
+            expect: status, or statuses, that let the journey go on; any 2xx when None.
+            name: what the step is called in reports; `METHOD path` by default. Name it when the path holds an id.
+            service: which service to ask; the entry by default.
+
+        Raises:
+            JourneyFailed: when no answer came, or one with another status.
+        """
+        label = name or f"{method} {path}"
+        url = self.base_urls[service or self.entry] + path
+        sent = {
+            "traceparent": f"00-{self.trace_id}-{secrets.token_hex(8)}-01",
+            **({"baggage": "synthetic=true"} if self.synthetic else {}),
+            **self.headers,
+            **(headers or {}),
+        }
+        at, begun = time.time(), time.perf_counter()
+        try:
+            response = self.transport(
+                method, url, headers=sent, json=json, params=params, name=label, timeout_s=self.timeout_s
+            )
+        except Exception as error:  # each transport has its own errors; all mean that no answer came
+            self._record(label, method, url, 0, begun, at, json, f"{type(error).__name__}: {error}", "")
+            raise JourneyFailed(f"{label}: no answer ({type(error).__name__}: {error})") from error
+        wrong = not _accepted(response.status_code, expect)
+        error_text = f"answered {response.status_code}, expected {_shown(expect)}" if wrong else ""
+        self._record(
+            label,
+            method,
+            url,
+            response.status_code,
+            begun,
+            at,
+            json,
+            error_text,
+            response.text[:2000] if wrong else "",
+        )
+        if wrong:
+            raise JourneyFailed(f"{label}: {error_text}: {response.text[:300]}")
+        return response
+
+    def get(self, path: str, **options: Any) -> Response:
+        """`request("GET", ...)`."""
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> Response:
+        """`request("POST", ...)`."""
+        return self.request("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> Response:
+        """`request("PUT", ...)`."""
+        return self.request("PUT", path, **options)
+
+    def delete(self, path: str, **options: Any) -> Response:
+        """`request("DELETE", ...)`."""
+        return self.request("DELETE", path, **options)
+
+    def check(self, condition: object, message: str) -> None:
+        """Fail the journey with `message` unless `condition` holds."""
+        if not condition:
+            raise JourneyFailed(message)
+
+    def _record(
+        self,
+        name: str,
+        method: str,
+        url: str,
+        status: int,
+        begun: float,
+        at: float,
+        sent: object | None,
+        error: str,
+        body: str,
+    ) -> None:
+        import json
+
+        duration = (time.perf_counter() - begun) * 1000
+        shown = json.dumps(sent)[:2000] if sent is not None and error else ""
+        self.steps.append(Step(name, method, url, status, duration, at, error, shown, body))
+
+
+def _accepted(status: int, expect: int | Collection[int] | None) -> bool:
+    if expect is None:
+        return 200 <= status < 300
+    return status == expect if isinstance(expect, int) else status in expect
+
+
+def _shown(expect: int | Collection[int] | None) -> str:
+    if expect is None:
+        return "2xx"
+    return str(expect) if isinstance(expect, int) else " or ".join(map(str, sorted(expect)))
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A journey's function and how often it is walked.
+
+    Args:
+        weight: its share among all journeys under load.
+        entry: the service its paths belong to; the system's entry when empty.
+        edges: `caller:callee` keys it is known to use; empty when nothing was said.
+    """
+
+    name: str
+    function: Callable[[User], None]
+    weight: int = 1
+    entry: str = ""
+    edges: tuple[str, ...] = ()
+
+    @property
+    def description(self) -> str:
+        """First line of the function's docstring."""
+        return (self.function.__doc__ or "").strip().partition("\n")[0]
+
+
+_REGISTRY: dict[str, Journey] = {}
+
+
+@overload
+def journey(function: Callable[[User], None], /) -> Callable[[User], None]: ...
+@overload
+def journey(
+    *, name: str = "", weight: int = 1, entry: str = "", edges: Collection[str] = ()
+) -> Callable[[Callable[[User], None]], Callable[[User], None]]: ...
+def journey(
+    function: Callable[[User], None] | None = None,
+    /,
+    *,
+    name: str = "",
+    weight: int = 1,
+    entry: str = "",
+    edges: Collection[str] = (),
+) -> Any:
+    """Register a function as a journey; see `Journey` for the arguments. The name is the function's by default."""
+
+    def register(func: Callable[[User], None]) -> Callable[[User], None]:
+        made = Journey(name or func.__name__, func, weight, entry, tuple(edges))
+        _REGISTRY[made.name] = made
+        return func
+
+    return register(function) if function is not None else register
+
+
+def load_journeys(file: Path, names: Collection[str] = ()) -> tuple[Journey, ...]:
+    """Import a journeys file and return what it registers, in the order written.
+
+    This runs the project's own code: call it in a child process, not in the harness's.
+
+    Args:
+        names: keep only these; all when empty.
+
+    Raises:
+        ConfigError: when the file is missing, does not import, registers nothing, or a name is unknown.
+    """
+    if not file.is_file():
+        raise ConfigError(str(file), "", "there is no such file; journeys are written there.")
+    _REGISTRY.clear()
+    spec = importlib.util.spec_from_file_location(f"_journeys_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise ConfigError(str(file), "", "is not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ConfigError(str(file), "", f"does not import: {type(error).__name__}: {error}.") from error
+    found = dict(_REGISTRY)
+    if not found:
+        raise ConfigError(str(file), "", "registers no journey.", "functions decorated with @journey")
+    for name in names:
+        if name not in found:
+            raise ConfigError(
+                str(file), "", f'there is no journey "{name}".{did_you_mean(name, found)}', ", ".join(found)
+            )
+    return tuple(j for n, j in found.items() if not names or n in names)
+
+
+def run_journey(journey: Journey, user: User) -> str:
+    """Walk a journey once.
+
+    Returns:
+        What went wrong, in one line; empty when nothing did. An error of the journey's own code counts as wrong.
+    """
+    try:
+        journey.function(user)
+    except JourneyFailed as failure:
+        return str(failure)
+    except Exception as error:  # the journey's own code: a KeyError on an answer is a failed journey, not a crash
+        return f"{type(error).__name__}: {error}"
+    return ""
