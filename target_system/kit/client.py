@@ -1,0 +1,165 @@
+"""Calls to a neighbour that end in time: budget, retries, breaker, bulkhead, trace. What to ask is up to the clients.
+
+NeighbourError
+├── NeighbourUnavailable   no usable answer (refused, broken, 502/503/504, breaker open, bulkhead full)
+├── NeighbourTimeout       the budget ran out
+└── NeighbourRefused       an answer the caller did not expect (raised by clients, see `Neighbour.unexpected`)
+"""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import anyio
+import httpx
+import stamina
+
+from target_system.kit.breaker import Breaker, BreakerOpen
+from target_system.kit.metrics import NEIGHBOUR_CALLS
+from target_system.kit.policy import Policy
+from target_system.kit.tracing import current_trace
+
+__all__ = ["Neighbour", "NeighbourError", "NeighbourRefused", "NeighbourTimeout", "NeighbourUnavailable"]
+
+_SAFE_TO_REPEAT = {"GET", "HEAD", "PUT", "DELETE"}
+_TRY_AGAIN = {502, 503, 504}
+
+
+class NeighbourError(Exception):
+    """A call to a neighbour did not bring what was needed.
+
+    Args:
+        neighbour: whom we called.
+        detail: what went wrong.
+        sent: whether the request may have reached the neighbour, so that its effect is unknown.
+    """
+
+    def __init__(self, neighbour: str, detail: str, *, sent: bool) -> None:
+        super().__init__(f"{neighbour}: {detail}")
+        self.neighbour = neighbour
+        self.sent = sent
+
+
+class NeighbourUnavailable(NeighbourError):  # noqa: N818 - says what the neighbour did
+    """The neighbour gave no usable answer."""
+
+
+class NeighbourTimeout(NeighbourError):  # noqa: N818 - says what the neighbour did
+    """The neighbour did not answer within the budget."""
+
+
+class NeighbourRefused(NeighbourError):  # noqa: N818 - says what the neighbour did
+    """The neighbour answered with something the caller did not expect."""
+
+
+class Neighbour:
+    """One edge to another service; an async context manager around one connection pool.
+
+    Args:
+        name: the neighbour's name, in errors, metrics and for the breaker.
+        base_url: where it is; when empty, every call raises NeighbourUnavailable.
+        policy: budget, attempts, bulkhead and breaker of the edge.
+    """
+
+    def __init__(self, name: str, base_url: str, policy: Policy) -> None:
+        self.name = name
+        self.policy = policy
+        self.breaker = Breaker(name, policy.failures_to_open, policy.open_for)
+        self._base_url = base_url.rstrip("/")
+        self._places = anyio.Semaphore(policy.concurrency)
+        # Building a TLS context costs more than starting the rest of the client; most edges are plain HTTP.
+        self._http = httpx.AsyncClient(
+            timeout=policy.attempt_timeout, trust_env=False, verify=base_url.startswith("https:")
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._http.aclose()
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        content: bytes | None = None,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Send one request, repeated within the budget where that is safe, and return the whole answer.
+
+        Raises:
+            NeighbourUnavailable: refused, broken off, 502/503/504, breaker open or bulkhead full.
+            NeighbourTimeout: the budget ran out.
+        """
+        if not self._base_url:
+            raise NeighbourUnavailable(self.name, f"{self.name.upper()}_URL is not set", sent=False)
+        arguments: dict[str, Any] = {"params": params, "headers": {**current_trace().headers(), **(headers or {})}}
+        arguments |= {"content": content} if content is not None else {"json": json} if json is not None else {}
+        repeatable = method in _SAFE_TO_REPEAT or any(name.lower() == "idempotency-key" for name in headers or ())
+        attempts = self.policy.attempts if repeatable else 1
+        try:
+            with anyio.fail_after(self.policy.budget):
+                return await self._within_bulkhead(method, self._base_url + path, arguments, attempts)
+        except TimeoutError as error:
+            raise NeighbourTimeout(self.name, f"no answer within {self.policy.budget:g} s", sent=True) from error
+
+    def unexpected(self, response: httpx.Response) -> NeighbourRefused:
+        """Return the error for an answer the caller has no use for."""
+        return NeighbourRefused(self.name, f"unexpected answer {response.status_code}", sent=True)
+
+    async def _within_bulkhead(self, method: str, url: str, arguments: dict[str, Any], attempts: int) -> httpx.Response:
+        with anyio.move_on_after(self.policy.queue_for) as waiting:
+            await self._places.acquire()
+        if waiting.cancelled_caught:
+            raise NeighbourUnavailable(self.name, f"{self.policy.concurrency} calls are already under way", sent=False)
+        try:
+            return await self._with_retries(method, url, arguments, attempts)
+        finally:
+            self._places.release()
+
+    async def _with_retries(self, method: str, url: str, arguments: dict[str, Any], attempts: int) -> httpx.Response:
+        reached = False
+        pause = self.policy.pause / 2
+        try:
+            async for attempt in stamina.retry_context(
+                on=NeighbourError,
+                attempts=attempts,
+                timeout=None,
+                wait_initial=pause,
+                wait_max=pause * 2,
+                wait_jitter=pause,
+            ):
+                with attempt:
+                    try:
+                        return await self._attempt(method, url, arguments)
+                    except NeighbourError as error:
+                        reached = error.sent = error.sent or reached
+                        raise
+        except BreakerOpen as error:
+            raise NeighbourUnavailable(self.name, "the circuit breaker is open", sent=reached) from error
+        raise AssertionError("unreachable: a retry context returns or raises")
+
+    async def _attempt(self, method: str, url: str, arguments: dict[str, Any]) -> httpx.Response:
+        outcome = "failed"
+        try:
+            with self.breaker.admit():
+                try:
+                    with anyio.fail_after(self.policy.attempt_timeout):
+                        response = await self._http.request(method, url, **arguments)
+                    outcome = "unavailable" if response.status_code in _TRY_AGAIN else "answered"
+                finally:  # also when the budget cuts the attempt off from outside
+                    self.breaker.succeeded() if outcome == "answered" else self.breaker.failed()
+                    NEIGHBOUR_CALLS.labels(self.name, outcome).inc()
+        except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
+            raise NeighbourUnavailable(self.name, f"no connection ({error})", sent=False) from error
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise NeighbourTimeout(
+                self.name, f"no answer within {self.policy.attempt_timeout:g} s", sent=True
+            ) from error
+        except httpx.HTTPError as error:
+            raise NeighbourUnavailable(self.name, f"connection broken off ({error})", sent=True) from error
+        if response.status_code in _TRY_AGAIN:
+            raise NeighbourUnavailable(self.name, f"answered {response.status_code}", sent=True)
+        return response

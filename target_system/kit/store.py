@@ -1,0 +1,80 @@
+"""A service's own database: engine, transactions, schema. Tables and queries belong to the services."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Self
+
+import anyio
+from sqlalchemy import MetaData, event, text
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+__all__ = ["Store"]
+
+
+class Store:
+    """The tables of one service behind one SQLAlchemy URL; an async context manager that creates what is missing.
+
+    On SQLite a write transaction takes the write lock before it reads (BEGIN IMMEDIATE), so what it read is still true
+    when it writes. On other databases rows to be changed are selected with `with_for_update()`, which SQLite ignores.
+    """
+
+    def __init__(self, url: str, metadata: MetaData) -> None:
+        parsed = make_url(url)
+        self._metadata = metadata
+        self._file = Path(parsed.database) if parsed.database and parsed.database != ":memory:" else None
+        self._sqlite = parsed.get_backend_name() == "sqlite"
+        self._engine = create_async_engine(parsed, **({} if self._sqlite else {"pool_pre_ping": True}))
+        # Writers of this process queue here in order, instead of polling SQLite's lock with growing sleeps.
+        self._turn: AbstractAsyncContextManager[Any] = anyio.Lock() if self._sqlite else nullcontext()
+        if self._sqlite:
+            event.listen(self._engine.sync_engine, "connect", _configure_sqlite)
+            event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
+
+    async def __aenter__(self) -> Self:
+        if self._sqlite and self._file:
+            await anyio.Path(self._file.parent).mkdir(parents=True, exist_ok=True)
+        async with self.write() as connection:
+            await connection.run_sync(self._metadata.create_all)
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that only reads: one consistent view of the data."""
+        async with self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that may write; it commits when the block ends without an exception."""
+        async with self._turn, self._engine.connect() as connection:
+            await connection.execution_options(shop_write=True)
+            async with connection.begin():
+                yield connection
+
+    async def ready(self, within: float = 1.0) -> bool:
+        """Say whether the database answers `within` so many seconds."""
+        try:
+            with anyio.fail_after(within):
+                async with self.read() as connection:
+                    await connection.execute(text("SELECT 1"))
+        except Exception:  # whatever the driver raises, the answer is the same: not ready
+            return False
+        return True
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own; _begin_sqlite does
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("shop_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
