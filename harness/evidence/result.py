@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 class Status(StrEnum):
     """The verdicts; `skipped` is for a stage that was not asked for or is switched off, and always carries a reason."""
 
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    PASS = "pass"
     WARN = "warn"
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"

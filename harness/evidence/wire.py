@@ -22,7 +22,8 @@ def to_json(value: object, kind: Any = None, *, indent: int | None = None) -> st
 
     Text that UTF-8 cannot carry (lone surrogates) is replaced, never an error: responses are hostile.
     """
-    adapter = _adapter(kind or type(value))
+    kind = kind or type(value)
+    adapter = _adapter(kind)
     try:
         raw: bytes = adapter.dump_json(value, indent=indent)
     except Exception:  # pydantic raises PydanticSerializationError for lone surrogates
@@ -38,5 +39,6 @@ def from_json(kind: type[T], text: str | bytes) -> T:
     Raises:
         pydantic.ValidationError: when it is not that.
     """
-    value: T = _adapter(kind).validate_json(text)
+    hashable: Any = kind
+    value: T = _adapter(hashable).validate_json(text)
     return value

@@ -18,7 +18,7 @@ import anyio.abc
 
 from harness.errors import InfrastructureError
 
-__all__ = ["ChildResult", "child_environment", "kill_group", "log_tail", "run_child", "start_child"]
+__all__ = ["ChildResult", "child_environment", "end_group", "kill_group", "log_tail", "run_child", "start_child"]
 
 _GRACE_S = 3.0
 

@@ -172,14 +172,17 @@ class _ResourceTable(Strict):
     kind: str = Field(min_length=1)
 
 
+_SUITES = Suites()
+
+
 class _SuitesTable(Strict):
-    contracts: str = Suites.contracts
-    pacts: str = Suites.pacts
-    baselines: str = Suites.baselines
-    journeys: str = Suites.journeys
-    slos: str = Suites.slos
-    locustfile: str = Suites.locustfile
-    experiments: str = Suites.experiments
+    contracts: str = _SUITES.contracts
+    pacts: str = _SUITES.pacts
+    baselines: str = _SUITES.baselines
+    journeys: str = _SUITES.journeys
+    slos: str = _SUITES.slos
+    locustfile: str = _SUITES.locustfile
+    experiments: str = _SUITES.experiments
 
 
 class _ProfileTable(Strict):
@@ -190,7 +193,7 @@ class HarnessFile(Strict):
     """The whole of `harness.toml`; the published JSON Schema is made from this and the stages' own settings."""
 
     system: _SystemTable
-    runtime: _RuntimeTable = Field(default_factory=_RuntimeTable)  # type: ignore[arg-type]  # pydantic fills defaults
+    runtime: _RuntimeTable = Field(default_factory=_RuntimeTable)
     services: dict[Annotated[str, Field(pattern=_NAME)], _ServiceTable] = Field(min_length=1)
     resources: dict[Annotated[str, Field(pattern=_NAME)], _ResourceTable] = Field(default_factory=dict)
     suites: _SuitesTable = Field(default_factory=_SuitesTable)

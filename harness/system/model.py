@@ -223,7 +223,7 @@ def is_loopback(url: str) -> bool:
     """Whether `url` (or a bare host) points at this machine's loopback interface, judged by name, never by DNS."""
     import ipaddress
 
-    host = (urlsplit(url).hostname if "//" in url else url.split(":")[0]) or ""
+    host = (urlsplit(url).hostname if "//" in url else url.split(":", maxsplit=1)[0]) or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

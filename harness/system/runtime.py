@@ -1,0 +1,270 @@
+"""Brings a system up and takes it down. The process runtime starts commands; services with a `url` run already."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+import anyio.abc
+
+from harness.errors import ConfigError, StartError
+from harness.system.children import child_environment, end_group, log_tail, start_child
+from harness.system.config import CONFIG_FILE
+from harness.system.model import Edge, EdgeKind, RuntimeKind, Service, System
+from harness.system.ports import free_port, is_free
+from harness.system.readiness import wait_until
+
+__all__ = ["ProcessRuntime", "Runtime", "check_commands"]
+
+
+class Runtime(Protocol):
+    """What brings a system up: processes today, containers next.
+
+    `addresses`: base URL of each service, known before anything runs. `logs`: log file of each service.
+    """
+
+    addresses: Mapping[str, str]
+    logs: Mapping[str, Path]
+
+    def wire(self, edge: str, url: str) -> None:
+        """Point the edge `caller:callee` at `url` (a proxy, a stub); takes effect at the caller's next start."""
+
+    async def start(self) -> None:
+        """Start everything and wait until it is ready."""
+
+    async def stop(self) -> None:
+        """End everything; safe to call twice, and after a start that failed."""
+
+    def died(self) -> tuple[str, ...]:
+        """Services that were started and are gone."""
+
+
+def check_commands(services: Iterable[Service], root: Path) -> None:
+    """Make sure that every start command and folder exists, before anything is started.
+
+    Raises:
+        ConfigError: naming the service's key.
+    """
+    path = child_environment()["PATH"]
+    for service in services:
+        if not service.command:
+            continue
+        key = f"services.{service.name}"
+        cwd = root / service.cwd
+        if not cwd.is_dir():
+            raise ConfigError(CONFIG_FILE, f"{key}.cwd", f'there is no folder "{service.cwd}" below {root}.')
+        word = service.command[0]
+        found = (cwd / word).is_file() if "/" in word else shutil.which(word, path=path)
+        if not found:
+            raise ConfigError(
+                CONFIG_FILE, f"{key}.command", f'there is no command "{word}" (looked in PATH and {cwd}).'
+            )
+        if service.port and not is_free(service.port):
+            raise ConfigError(
+                CONFIG_FILE,
+                f"{key}.port",
+                f"port {service.port} on 127.0.0.1 is taken by another process.",
+                "a free port, or none at all to have one picked",
+            )
+
+
+class ProcessRuntime:
+    """Services as child processes on free ports, wired to each other through environment variables.
+
+    Args:
+        system: what to start; a service with a `url` (or any, when the runtime is external) is taken as running.
+        root: folder of `harness.toml`.
+        directory: logs and data of this start go here; made when missing.
+        env: service -> further environment variables.
+    """
+
+    def __init__(
+        self, system: System, *, root: Path, directory: Path, env: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
+        self.system, self.root, self.directory = system, root, directory
+        self._env = env or {}
+        self._wires: dict[str, str] = {}
+        self._processes: dict[str, anyio.abc.Process] = {}
+        external = system.runtime.kind is RuntimeKind.EXTERNAL
+        self._started = [n for n, s in system.services.items() if not external and s.command]
+        self._ports = {n: system.services[n].port or free_port() for n in self._started}
+        self.addresses: dict[str, str] = {
+            n: f"http://127.0.0.1:{self._ports[n]}" if n in self._ports else s.url for n, s in system.services.items()
+        }
+        self.logs: dict[str, Path] = {n: directory / f"{n}.log" for n in self._started}
+
+    def wire(self, edge: str, url: str) -> None:
+        """Point the edge `caller:callee` at `url`; see `Runtime.wire`.
+
+        Raises:
+            KeyError: when there is no such edge.
+        """
+        found = self.system.edge(edge)
+        if found is None:
+            raise KeyError(edge)
+        self._wires[found.key] = url
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[ProcessRuntime]:
+        """Start, and stop whatever happens."""
+        try:
+            await self.start()
+            yield self
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.stop()
+
+    async def start(self) -> None:
+        """Start every service as soon as those it uses are ready, and wait until all are.
+
+        Raises:
+            ConfigError: when a command or a folder does not exist, or a fixed port is taken.
+            StartError: when a service ends at once or does not become ready in time.
+        """
+        check_commands((self.system.services[n] for n in self._started), self.root)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        ready = {n: anyio.Event() for n in self.system.services}
+        try:
+            async with anyio.create_task_group() as tasks:
+                for name in self.system.services:
+                    tasks.start_soon(self._bring_up, name, ready)
+        except* StartError as group:
+            raise _first(group) from None
+
+    async def _bring_up(self, name: str, ready: Mapping[str, anyio.Event]) -> None:
+        for neighbour in self._waits_for(name):
+            await ready[neighbour].wait()
+        service = self.system.services[name]
+        if name in self._ports:
+            await self._launch(service)
+        await self._wait_ready(service)
+        ready[name].set()
+
+    def _waits_for(self, name: str) -> list[str]:
+        """Neighbours to start first: all it uses, except where they use it in turn, directly or through others."""
+        uses = {
+            n: {e.callee for e in self.system.edges_from(n)} & self.system.services.keys() for n in self.system.services
+        }
+
+        def reaches(start: str) -> set[str]:
+            seen: set[str] = set()
+            todo = [start]
+            while todo:
+                for nxt in uses[todo.pop()] - seen:
+                    seen.add(nxt)
+                    todo.append(nxt)
+            return seen
+
+        return [n for n in uses[name] if name not in reaches(n)]
+
+    async def _launch(self, service: Service) -> None:
+        words = [self._fill(word, service) for word in service.command]
+        if words[0] in {"python", "python3"}:
+            words[0] = sys.executable
+        self._processes[service.name] = await start_child(
+            words, cwd=self.root / service.cwd, log=self.logs[service.name], env=self._environment(service)
+        )
+
+    async def _wait_ready(self, service: Service) -> None:
+        process = self._processes.get(service.name)
+
+        def gave_up() -> str:
+            return (
+                f"its process ended with exit code {process.returncode}"
+                if process and process.returncode is not None
+                else ""
+            )
+
+        seen = await wait_until(
+            self.addresses[service.name], service.ready, limit_s=service.start_timeout_s, gave_up=gave_up
+        )
+        if seen:
+            raise StartError(service.name, self._start_problem(service, seen, ended=bool(gave_up())))
+
+    def _start_problem(self, service: Service, seen: str, *, ended: bool) -> str:
+        what = f"{service.ready} to answer 2xx" if service.ready else "its port to accept connections"
+        address = self.addresses[service.name]
+        text = f"service {service.name} did not start: "
+        if ended:
+            text += f"{seen} before it was ready."
+        elif service.name in self._ports:
+            text += f"waited {service.start_timeout_s:g} s for {what} at {address}; last seen: {seen}."
+        else:
+            text += f"it should run already at {address}; waited {service.start_timeout_s:g} s for {what}; last seen: {seen}."
+        tail = log_tail(self.logs[service.name]) if service.name in self.logs else ""
+        if tail:
+            text += "\nlast lines of its log:\n" + "\n".join(f"  {line}" for line in tail.splitlines())
+        if service.name in self._ports:
+            command = " ".join(service.command)
+            text += (
+                f"\nhint: try `{command}` by hand with {service.port_env}={self._ports[service.name]}; "
+                f"see services.{service.name}.command, .ready, .port_env and .start_timeout in {CONFIG_FILE}"
+            )
+        return text
+
+    def _environment(self, service: Service) -> dict[str, str]:
+        env = {service.port_env: str(self._ports[service.name])}
+        for edge in self.system.edges_from(service.name):
+            if edge.env:
+                env[edge.env] = self._edge_value(edge, service)
+        extra = {**service.env, **self._env.get(service.name, {})}
+        return env | {k: self._fill(v, service) for k, v in extra.items()}
+
+    def _edge_value(self, edge: Edge, service: Service) -> str:
+        if edge.kind is EdgeKind.RESOURCE:
+            return self._fill(edge.url or f"sqlite:///{{data}}/{service.name}.db", service)
+        # A neighbour nobody started: a port where nothing listens, so calls are refused at once.
+        target = self._wires.get(edge.key) or self.addresses.get(edge.callee) or "http://127.0.0.1:9"
+        return self._fill(edge.url, service).replace("{url}", target) if edge.url else target
+
+    def _fill(self, text: str, service: Service) -> str:
+        if "{" not in text:
+            return text
+        data = self.directory / "data"
+        data.mkdir(parents=True, exist_ok=True)
+        known = {"{port}": str(self._ports.get(service.name, "")), "{data}": str(data), "{root}": str(self.root)}
+        known |= {f"{{services.{n}.url}}": url for n, url in self.addresses.items()}
+        for placeholder, value in known.items():
+            text = text.replace(placeholder, value)
+        return text
+
+    def died(self) -> tuple[str, ...]:
+        """Services whose process has ended although nobody stopped it."""
+        return tuple(n for n, p in self._processes.items() if p.returncode is not None)
+
+    def pids(self) -> dict[str, int]:
+        """Process ids of the started services."""
+        return {n: p.pid for n, p in self._processes.items()}
+
+    async def restart(self, name: str) -> None:
+        """Start a service again that was stopped or has died, and wait until it is ready.
+
+        Raises:
+            StartError: as `start`.
+        """
+        if name in self._processes:
+            await end_group(self._processes.pop(name))
+        service = self.system.services[name]
+        await self._launch(service)
+        await self._wait_ready(service)
+
+    async def stop(self) -> None:
+        """End every service this runtime started, all at once."""
+        processes = list(self._processes.values())
+        self._processes.clear()
+        async with anyio.create_task_group() as tasks:
+            for process in processes:
+                tasks.start_soon(end_group, process)
+
+
+def _first(group: BaseExceptionGroup[StartError]) -> StartError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, StartError)
+    return error
