@@ -19,7 +19,8 @@ _MAX_REPORTED = 5
 
 class _StrictRequest(Request):
     async def json(self) -> Any:
-        return json.loads(await self.body(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        body = await self.body()
+        return json.loads(body, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_number)
 
 
 class StrictRoute(APIRoute):
@@ -86,6 +87,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):  # RFC 8259, section 4: what a duplicate name means is unpredictable
         raise HTTPException(400, "A name occurs twice in a JSON object.")
     return members
+
+
+def _number(literal: str) -> float | int:
+    number = float(literal)  # to JSON Schema 11.0 is an integer, to strict Python it is not
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
 def _no_constant(name: str) -> Any:

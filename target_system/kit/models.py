@@ -9,12 +9,12 @@ __all__ = [
     "Currency",
     "IdempotencyKey",
     "Identifier",
+    "PlainDigits",
     "Quantity",
-    "QueryInteger",
     "Reply",
     "Strict",
     "Tolerant",
-]  # fmt: skip
+]
 
 
 class Strict(BaseModel):
@@ -42,8 +42,8 @@ def _ascii_integer(value: object) -> object:
     return value
 
 
-QueryInteger = Annotated[int, BeforeValidator(_ascii_integer)]
-"""An integer in a query string or path; give it its bounds with `Query(ge=…, le=…)`."""
+PlainDigits = BeforeValidator(_ascii_integer)
+"""Put last on an integer of a query string: `Annotated[int, Query(ge=1, le=100), PlainDigits]`."""
 
 Identifier = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """An identifier in a body or path: plain ASCII, so no store, log or URL stumbles over it."""
