@@ -57,7 +57,7 @@ def create_app(
         version: version of its interface.
         store: its database, if it has one; opened first, asked by `/health/ready`.
         resources: what else is opened at start, in order, and closed in reverse: neighbours, relays, sweepers.
-        events: the events it publishes; with any, `/asyncapi.json` is served.
+        events: the events it publishes or listens to; with any, `/asyncapi.json` is served.
         outbox: where `/_messages` finds the latest event (test profile).
         states: provider states by name (test profile).
     """

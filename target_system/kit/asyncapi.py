@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -13,25 +13,28 @@ CLOUDEVENTS_JSON = "application/cloudevents+json"
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One kind of event a service publishes.
+    """One kind of event a service publishes or listens to.
 
     Args:
         name: the CloudEvents type, e.g. `shop.order.confirmed`.
         data: model of its data.
-        summary: when it is sent, in a sentence.
+        summary: when it is sent, or what is done about it, in a sentence.
+        action: what the service does with it. Who receives promises to read it with no more than is declared required.
     """
 
     name: str
     data: type[BaseModel]
     summary: str
+    action: Literal["send", "receive"] = "send"
 
 
 def asyncapi_document(title: str, version: str, description: str, events: Sequence[EventType]) -> dict[str, Any]:
-    """Return the AsyncAPI 3.0 document of a service that sends `events`, one channel per type."""
+    """Return the AsyncAPI 3.0 document of a service that sends or receives `events`, one channel per type."""
     messages = {event.name: _message(event) for event in events}
     schemas: dict[str, Any] = {}
     for event in events:
-        schema = event.data.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+        mode: Literal["serialization", "validation"] = "serialization" if event.action == "send" else "validation"
+        schema = event.data.model_json_schema(ref_template="#/components/schemas/{model}", mode=mode)
         schemas |= schema.pop("$defs", {}) | {event.data.__name__: schema}
     return {
         "asyncapi": "3.0.0",
@@ -41,12 +44,12 @@ def asyncapi_document(title: str, version: str, description: str, events: Sequen
             name: {"address": name, "messages": {name: {"$ref": f"#/components/messages/{name}"}}} for name in messages
         },
         "operations": {
-            f"send.{name}": {
-                "action": "send",
-                "channel": {"$ref": f"#/channels/{name}"},
-                "messages": [{"$ref": f"#/channels/{name}/messages/{name}"}],
+            f"{event.action}.{event.name}": {
+                "action": event.action,
+                "channel": {"$ref": f"#/channels/{event.name}"},
+                "messages": [{"$ref": f"#/channels/{event.name}/messages/{event.name}"}],
             }
-            for name in messages
+            for event in events
         },
         "components": {"messages": messages, "schemas": schemas},
     }
@@ -54,6 +57,8 @@ def asyncapi_document(title: str, version: str, description: str, events: Sequen
 
 def _message(event: EventType) -> dict[str, Any]:
     text = {"type": "string", "minLength": 1}
+    always = ["specversion", "id", "source", "type", "data"]
+    sent = ["subject", "time", "datacontenttype"] if event.action == "send" else []
     return {
         "name": event.name,
         "summary": event.summary,
@@ -61,7 +66,7 @@ def _message(event: EventType) -> dict[str, Any]:
         "payload": {
             "type": "object",
             "description": "CloudEvents 1.0, structured mode.",
-            "required": ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data"],
+            "required": [*always, *sent],
             "properties": {
                 "specversion": {"const": "1.0"},
                 "id": text,

@@ -53,6 +53,8 @@ def complete_openapi(app: FastAPI) -> _Json:
 def _complete(operation: _Json, *, shed: bool) -> None:
     responses: _Json = operation["responses"]
     parameters = operation.get("parameters", [])
+    for parameter in parameters:
+        parameter["schema"] = _without_null(parameter["schema"])
     wanted = dict(_ALWAYS) | (_BUSINESS if shed else {}) | (_WITH_BODY if "requestBody" in operation else {})
     if any(parameter["in"] == "header" and parameter.get("required") for parameter in parameters):
         wanted[400] = _WITH_BODY[400]
@@ -70,3 +72,9 @@ def _complete(operation: _Json, *, shed: bool) -> None:
         if status == "405":
             headers["Allow"] = _ALLOW
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _without_null(schema: _Json) -> _Json:
+    """Return the schema of a parameter as it can arrive: left out, but never null, which the wire does not know."""
+    kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+    return {**{key: schema[key] for key in schema if key != "anyOf"}, **kinds[0]} if len(kinds) == 1 else schema
