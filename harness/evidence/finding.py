@@ -97,4 +97,4 @@ class Finding:
             p.pointer,
             self.key,
         )
-        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
+        return hashlib.sha256("\x1f".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:16]

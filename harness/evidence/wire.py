@@ -29,7 +29,8 @@ def to_json(value: object, kind: Any = None, *, indent: int | None = None) -> st
     except Exception:  # pydantic raises PydanticSerializationError for lone surrogates
         import json
 
-        return json.dumps(adapter.dump_python(value, mode="python"), indent=indent, default=str)
+        text = json.dumps(adapter.dump_python(value, mode="python"), indent=indent, default=str, ensure_ascii=False)
+        return text.encode("utf-8", "replace").decode()
     return raw.decode()
 
 
