@@ -1,0 +1,3 @@
+"""The catalog: records on sale and their prices. It knows nothing of stock or customers."""
+
+__all__: list[str] = []
