@@ -3,15 +3,16 @@
 NeighbourError
 ├── NeighbourUnavailable   no usable answer (refused, broken, 502/503/504, breaker open, bulkhead full)
 ├── NeighbourTimeout       the budget ran out
-└── NeighbourRefused       an answer the caller did not expect (raised by clients, see `Neighbour.unexpected`)
+└── NeighbourRefused       an answer the caller did not expect (see `Neighbour.parse`)
 """
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import anyio
 import httpx
 import stamina
+from pydantic import BaseModel, ValidationError
 
 from target_system.kit.breaker import Breaker, BreakerOpen
 from target_system.kit.metrics import NEIGHBOUR_CALLS
@@ -20,6 +21,7 @@ from target_system.kit.tracing import current_trace
 
 __all__ = ["Neighbour", "NeighbourError", "NeighbourRefused", "NeighbourTimeout", "NeighbourUnavailable"]
 
+_Model = TypeVar("_Model", bound=BaseModel)
 _SAFE_TO_REPEAT = {"GET", "HEAD", "PUT", "DELETE"}
 _TRY_AGAIN = {502, 503, 504}
 
@@ -75,6 +77,10 @@ class Neighbour:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
         await self._http.aclose()
 
     async def call(
@@ -105,9 +111,18 @@ class Neighbour:
         except TimeoutError as error:
             raise NeighbourTimeout(self.name, f"no answer within {self.policy.budget:g} s", sent=True) from error
 
-    def unexpected(self, response: httpx.Response) -> NeighbourRefused:
-        """Return the error for an answer the caller has no use for."""
-        return NeighbourRefused(self.name, f"unexpected answer {response.status_code}", sent=True)
+    def parse(self, response: httpx.Response, model: type[_Model], *expected: int) -> _Model:
+        """Return the body of `response` as a `model`.
+
+        Raises:
+            NeighbourRefused: the status is not one of `expected`, or the body is no `model`.
+        """
+        if response.status_code not in expected:
+            raise NeighbourRefused(self.name, f"unexpected answer {response.status_code}", sent=True)
+        try:
+            return model.model_validate_json(response.content)
+        except ValidationError as error:
+            raise NeighbourRefused(self.name, f"unreadable answer: {error}", sent=True) from error
 
     async def _within_bulkhead(self, method: str, url: str, arguments: dict[str, Any], attempts: int) -> httpx.Response:
         with anyio.move_on_after(self.policy.queue_for) as waiting:
