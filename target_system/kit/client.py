@@ -69,9 +69,7 @@ class Neighbour:
         self._base_url = base_url.rstrip("/")
         self._places = anyio.Semaphore(policy.concurrency)
         # Building a TLS context costs more than starting the rest of the client; most edges are plain HTTP.
-        self._http = httpx.AsyncClient(
-            timeout=policy.attempt_timeout, trust_env=False, verify=base_url.startswith("https:")
-        )
+        self._http = httpx.AsyncClient(timeout=policy.budget, trust_env=False, verify=base_url.startswith("https:"))
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,8 +90,18 @@ class Neighbour:
         content: bytes | None = None,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
+        once: bool = False,
     ) -> httpx.Response:
         """Send one request, repeated within the budget where that is safe, and return the whole answer.
+
+        Args:
+            method: HTTP method; what may be repeated follows from it, and from an `Idempotency-Key`.
+            path: path on the neighbour, quoted.
+            json: body to send as JSON.
+            content: body to send as it is.
+            params: query parameters.
+            headers: further headers; the trace is carried on anyway.
+            once: never repeat it, so that the one attempt may use the whole budget.
 
         Raises:
             NeighbourUnavailable: refused, broken off, 502/503/504, breaker open or bulkhead full.
@@ -104,7 +112,7 @@ class Neighbour:
         arguments: dict[str, Any] = {"params": params, "headers": {**current_trace().headers(), **(headers or {})}}
         arguments |= {"content": content} if content is not None else {"json": json} if json is not None else {}
         repeatable = method in _SAFE_TO_REPEAT or any(name.lower() == "idempotency-key" for name in headers or ())
-        attempts = self.policy.attempts if repeatable else 1
+        attempts = self.policy.attempts if repeatable and not once else 1
         try:
             with anyio.fail_after(self.policy.budget):
                 return await self._within_bulkhead(method, self._base_url + path, arguments, attempts)
@@ -148,7 +156,7 @@ class Neighbour:
             ):
                 with attempt:
                     try:
-                        return await self._attempt(method, url, arguments)
+                        return await self._attempt(method, url, arguments, self.policy.attempt_timeout(attempts))
                     except NeighbourError as error:
                         reached = error.sent = error.sent or reached
                         raise
@@ -156,12 +164,12 @@ class Neighbour:
             raise NeighbourUnavailable(self.name, "the circuit breaker is open", sent=reached) from error
         raise AssertionError("unreachable: a retry context returns or raises")
 
-    async def _attempt(self, method: str, url: str, arguments: dict[str, Any]) -> httpx.Response:
+    async def _attempt(self, method: str, url: str, arguments: dict[str, Any], within: float) -> httpx.Response:
         outcome = "failed"
         try:
             with self.breaker.admit():
                 try:
-                    with anyio.fail_after(self.policy.attempt_timeout):
+                    with anyio.fail_after(within):
                         response = await self._http.request(method, url, **arguments)
                     outcome = "unavailable" if response.status_code in _TRY_AGAIN else "answered"
                 finally:  # also when the budget cuts the attempt off from outside
@@ -170,9 +178,7 @@ class Neighbour:
         except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
             raise NeighbourUnavailable(self.name, f"no connection ({error})", sent=False) from error
         except (TimeoutError, httpx.TimeoutException) as error:
-            raise NeighbourTimeout(
-                self.name, f"no answer within {self.policy.attempt_timeout:g} s", sent=True
-            ) from error
+            raise NeighbourTimeout(self.name, f"no answer within {within:g} s", sent=True) from error
         except httpx.HTTPError as error:
             raise NeighbourUnavailable(self.name, f"connection broken off ({error})", sent=True) from error
         if response.status_code in _TRY_AGAIN:

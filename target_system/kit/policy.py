@@ -29,7 +29,6 @@ class Policy:
         """The longest pause between two attempts, in seconds."""
         return min(0.05, self.budget / 20)
 
-    @property
-    def attempt_timeout(self) -> float:
-        """Seconds for one attempt, so that all attempts and the pauses between them fit into the budget."""
-        return (self.budget - self.pause * (self.attempts - 1)) / self.attempts
+    def attempt_timeout(self, attempts: int) -> float:
+        """Return the seconds for one of `attempts`, so that they and the pauses between them fit into the budget."""
+        return (self.budget - self.pause * (attempts - 1)) / attempts
