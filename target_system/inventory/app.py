@@ -22,6 +22,12 @@ __all__ = ["build"]
 
 router = Router()
 
+_SAME_ID = {"reservation_id": "$request.path.reservation_id"}
+_LINKS = {
+    operation: {"operationId": operation, "parameters": _SAME_ID}
+    for operation in ("read_reservation", "commit_reservation", "release_reservation")
+}
+
 
 def the_stockroom(request: Request) -> Stockroom:
     """Return the stockroom of the running application."""
@@ -51,6 +57,7 @@ async def count_stock(record_id: Identifier, counted: ShelfCount, stockroom: The
     tags=["reservations"],
     status_code=201,
     responses={
+        201: {"description": "It is held now.", "links": _LINKS},
         200: {"model": Reservation, "description": "It was made before, with the same lines."},
         **problems(_409="Out of stock; or the id stands for other lines, or was released."),
     },
@@ -69,6 +76,7 @@ async def reserve(
 
 @router.get(
     "/reservations/{reservation_id}",
+    operation_id="read_reservation",
     tags=["reservations"],
     responses=problems(_404="There is no such reservation, or it was released."),
 )
@@ -82,6 +90,7 @@ async def read_reservation(reservation_id: Identifier, stockroom: TheStockroom) 
 
 @router.post(
     "/reservations/{reservation_id}/commit",
+    operation_id="commit_reservation",
     tags=["reservations"],
     responses=problems(_404="There is no such reservation.", _409="It was released."),
 )
@@ -90,7 +99,9 @@ async def commit(reservation_id: Identifier, stockroom: TheStockroom) -> Reserva
     return _reservation(_found(await stockroom.commit(reservation_id), reservation_id))
 
 
-@router.delete("/reservations/{reservation_id}", tags=["reservations"], status_code=204)
+@router.delete(
+    "/reservations/{reservation_id}", operation_id="release_reservation", tags=["reservations"], status_code=204
+)
 async def release(reservation_id: Identifier, stockroom: TheStockroom) -> None:
     """Give the pieces back, also after a commit; a later reserve under this id is refused, known or not."""
     await stockroom.release(reservation_id)
