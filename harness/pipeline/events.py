@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, Protocol
 
+from pydantic import Field
+
 from harness.evidence import Finding, RunResult, StageResult
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "PlannedStage",
     "RunFinished",
     "RunStarted",
+    "StageEvent",
     "StageFinished",
     "StageProgress",
     "StageStarted",
@@ -108,7 +111,8 @@ class RunFinished:
 
 Event = RunStarted | StageStarted | StageProgress | FindingFound | Note | StageFinished | RunFinished
 #: What a stage's own process may send to the harness: a union tagged by `kind`, one JSON text per line.
-WireEvent = Annotated[StageProgress | FindingFound | Note | StageFinished, "kind"]
+StageEvent = StageProgress | FindingFound | Note | StageFinished
+WireEvent = Annotated[StageEvent, Field(discriminator="kind")]
 
 
 class EventHandler(Protocol):

@@ -18,7 +18,16 @@ import anyio.abc
 
 from harness.errors import InfrastructureError
 
-__all__ = ["ChildResult", "child_environment", "end_group", "kill_group", "log_tail", "run_child", "start_child"]
+__all__ = [
+    "ChildResult",
+    "child_environment",
+    "end_group",
+    "kill_group",
+    "log_tail",
+    "python_module",
+    "run_child",
+    "start_child",
+]
 
 _GRACE_S = 3.0
 
@@ -47,6 +56,11 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     env.setdefault("PYTHONUNBUFFERED", "1")
     env.update(extra or {})
     return env
+
+
+def python_module(module: str, *arguments: str) -> list[str]:
+    """Command line that runs a module of ours with this very Python."""
+    return [sys.executable, "-m", module, *arguments]
 
 
 async def start_child(
@@ -81,11 +95,13 @@ async def run_child(
     time_limit_s: float,
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] | None = None,
+    grace_s: float = _GRACE_S,
 ) -> ChildResult:
     """Run a child to its end; at its time limit, or when the caller is cancelled, its whole group is ended.
 
     Args:
         on_line: takes each line of standard output as it comes; without it standard output goes to `log` too.
+        grace_s: how long it may take to end by itself when it is asked to, in seconds.
     """
     begun = time.monotonic()
     process = await start_child(argv, cwd=cwd, log=log, env=env, pipe_stdout=on_line is not None)
@@ -98,7 +114,7 @@ async def run_child(
         timed_out = scope.cancelled_caught
     finally:
         with anyio.CancelScope(shield=True):
-            await end_group(process)
+            await end_group(process, grace_s)
     return ChildResult(process.returncode or 0, time.monotonic() - begun, timed_out, log)
 
 

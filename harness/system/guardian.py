@@ -14,9 +14,10 @@ import subprocess
 import sys
 from contextlib import suppress
 
-__all__ = ["TOKEN_VARIABLE", "Guardian"]
+__all__ = ["STAGE_VARIABLE", "TOKEN_VARIABLE", "Guardian", "kill_marked"]
 
 TOKEN_VARIABLE = "HARNESS_RUN_TOKEN"
+STAGE_VARIABLE = "HARNESS_STAGE_TOKEN"
 _CLOSE_LIMIT_S = 10.0
 
 
@@ -100,8 +101,8 @@ def _send(request: dict[str, str]) -> None:
         connection.close()
 
 
-def kill_marked(token: str, rounds: int = 20) -> int:
-    """Kill every process whose environment carries the token; again until a look finds none.
+def kill_marked(token: str, variable: str = TOKEN_VARIABLE, rounds: int = 20) -> int:
+    """Kill every process whose environment has `variable` set to `token`; again until a look finds none.
 
     Returns:
         How many were killed.
@@ -112,7 +113,7 @@ def kill_marked(token: str, rounds: int = 20) -> int:
 
     killed = 0
     for _ in range(rounds):
-        found = [p for p in psutil.process_iter() if p.pid != os.getpid() and _carries(p, token)]
+        found = [p for p in psutil.process_iter() if p.pid != os.getpid() and _carries(p, variable, token)]
         if not found:
             break
         for process in found:
@@ -123,11 +124,11 @@ def kill_marked(token: str, rounds: int = 20) -> int:
     return killed
 
 
-def _carries(process: object, token: str) -> bool:
+def _carries(process: object, variable: str, token: str) -> bool:
     import psutil
 
     assert isinstance(process, psutil.Process)
     try:
-        return process.environ().get(TOKEN_VARIABLE) == token and process.status() != psutil.STATUS_ZOMBIE
+        return process.environ().get(variable) == token and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, OSError):
         return False

@@ -1,0 +1,213 @@
+"""One run from plan to verdict: guardian, scheduler, gates, reports' input. Tells handlers what happens, prints nothing."""
+
+from __future__ import annotations
+
+import os
+import resource
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import anyio.abc
+
+from harness.errors import ExitCode, InfrastructureError
+from harness.evidence import GateOutcome, RunResult, StageResult, Status, worst
+from harness.pipeline.events import Event, EventHandler, RunFinished, RunStarted
+from harness.pipeline.gates import History
+from harness.pipeline.plan import Plan
+from harness.pipeline.scheduler import Scheduler
+from harness.system.config import Project
+from harness.system.guardian import Guardian
+
+__all__ = ["RUNS_FOLDER", "RunOptions", "default_seed", "run_pipeline", "verdict_of"]
+
+RUNS_FOLDER = ".harness/runs"
+_KEPT_RUNS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How to run.
+
+    Args:
+        only: narrowing for stages, e.g. `{"edge": "orders:payments"}`.
+        environment: name of the environment the system runs in, for the evidence store.
+        command: the command line, for the record.
+        expected_s: stage -> seconds it took last time.
+    """
+
+    profile: str = "quick"
+    seed: int = 0
+    only: Mapping[str, str] = field(default_factory=dict)
+    environment: str = "local"
+    command: str = ""
+    expected_s: Mapping[str, float] = field(default_factory=dict)
+    jobs: int = field(default_factory=lambda: max(2, os.cpu_count() or 2))
+
+
+def default_seed(root: Path) -> int:
+    """Seed for a run that names none: drawn from the commit, so one commit is always judged alike and the next explores anew."""
+    commit, _ = _git(root)
+    return int(commit[:7], 16) if commit else 1
+
+
+def run_pipeline(
+    project: Project, plan: Plan, options: RunOptions, *, handlers: Sequence[EventHandler], history: History
+) -> tuple[RunResult, Path]:
+    """Run a plan to its end, or to an interruption.
+
+    Returns:
+        The result (exit code 130 when interrupted) and the run's folder.
+
+    Raises:
+        InfrastructureError: when the run's folder cannot be written.
+    """
+    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    directory = _make_folder(project.root, run_id)
+    started, begun = datetime.now(UTC), time.monotonic()
+
+    def emit(event: Event) -> None:
+        for handler in handlers:
+            handler.handle(event)
+
+    emit(
+        RunStarted(
+            run_id=run_id,
+            system=project.system.name,
+            profile=options.profile,
+            seed=options.seed,
+            started=started.isoformat(timespec="seconds"),
+            stages=plan.stages,
+            expected_s=options.expected_s,
+        )
+    )
+    scheduler = Scheduler(
+        project=project,
+        plan=plan,
+        run_id=run_id,
+        run_directory=directory,
+        profile=options.profile,
+        seed=options.seed,
+        jobs=options.jobs,
+        emit=emit,
+        history=history,
+        only=options.only,
+    )
+    try:
+        with Guardian():
+            interrupted = anyio.run(_until_interrupted, scheduler.run)
+    except OSError as error:  # a full disk shows up anywhere something is written
+        raise InfrastructureError(f"the run stopped: {error} (run folder: {directory})") from error
+    commit, branch = _git(project.root)
+    stages = tuple(scheduler.results[s.name] for s in plan.stages)
+    verdict, reason, code = verdict_of(stages, scheduler.gates)
+    result = RunResult(
+        run_id=run_id,
+        system=project.system.name,
+        profile=options.profile,
+        seed=options.seed,
+        verdict=Status.INCONCLUSIVE if interrupted and verdict is not Status.FAIL else verdict,
+        reason="interrupted" if interrupted else reason,
+        exit_code=ExitCode.INTERRUPTED if interrupted else code,
+        started=started.isoformat(timespec="seconds"),
+        duration_s=time.monotonic() - begun,
+        stages=stages,
+        gates=tuple(scheduler.gates),
+        commit=commit,
+        branch=branch,
+        environment=options.environment,
+        command=options.command,
+        resources=_resources(),
+    )
+    emit(RunFinished(result=result, directory=str(directory)))
+    return result, directory
+
+
+def verdict_of(stages: Sequence[StageResult], gates: Sequence[GateOutcome]) -> tuple[Status, str, ExitCode]:
+    """Combine what stages and gates say.
+
+    Returns:
+        The verdict, the reason in one line, and the exit code.
+    """
+    ran = [s for s in stages if s.status is not Status.SKIPPED]
+    verdict = worst([*(s.status for s in ran), *(g.status for g in gates)])
+    if not ran:
+        return verdict, "no stage ran", ExitCode.INCONCLUSIVE
+    if verdict is Status.PASS:
+        return verdict, f"{len(ran)} stage{'s' if len(ran) > 1 else ''} passed", ExitCode.OK
+    to_blame = [s for s in ran if s.status is verdict]
+    reason = "; ".join(f"{s.name}: {s.reason.splitlines()[0]}" if s.reason else s.name for s in to_blame)
+    if verdict is Status.WARN:
+        return verdict, reason, ExitCode.OK
+    if verdict is Status.FAIL:
+        return verdict, reason, ExitCode.FAIL
+    code = ExitCode.USAGE if any(s.usage_error for s in ran) else ExitCode.INCONCLUSIVE
+    return verdict, reason, code
+
+
+async def _until_interrupted(work: Callable[[], Awaitable[None]]) -> bool:
+    """Run `work` until it ends or a signal asks to stop; say whether it was the signal."""
+    async with anyio.create_task_group() as tasks:
+        with anyio.CancelScope() as scope:
+
+            async def watch() -> None:
+                with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+                    async for _ in signals:
+                        if scope.cancel_called:  # asked twice: leave at once, the guardian clears up
+                            os._exit(ExitCode.INTERRUPTED)
+                        scope.cancel()
+
+            # In the outer group: it must outlive the cancellation to hear the second request.
+            tasks.start_soon(watch)
+            await work()
+        tasks.cancel_scope.cancel()
+    return scope.cancel_called
+
+
+def _make_folder(root: Path, run_id: str) -> Path:
+    folder = root / RUNS_FOLDER / run_id
+    try:
+        folder.mkdir(parents=True)
+        _forget_old_runs(folder.parent)
+    except OSError as error:
+        raise InfrastructureError(f"cannot make the run's folder {folder}: {error.strerror}") from error
+    return folder
+
+
+def _forget_old_runs(runs: Path) -> None:
+    """Keep the newest runs; the evidence store remembers the results of the others."""
+    folders = sorted(p for p in runs.iterdir() if p.is_dir())
+    for folder in folders[:-_KEPT_RUNS]:
+        if (folder / "result.json").is_file():  # one without a result may still be running
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _git(root: Path) -> tuple[str, str]:
+    """Commit and branch; empty where there is no repository."""
+
+    def ask(*words: str) -> str:
+        try:
+            done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=5, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    return ask("rev-parse", "HEAD"), ask("rev-parse", "--abbrev-ref", "HEAD")
+
+
+def _resources() -> dict[str, float]:
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    per_mb = 1024 * 1024 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, kilobytes elsewhere
+    return {
+        "cpu_s": round(own.ru_utime + own.ru_stime, 3),
+        "children_cpu_s": round(children.ru_utime + children.ru_stime, 3),
+        "peak_mb": round(own.ru_maxrss / per_mb, 1),
+    }

@@ -1,0 +1,137 @@
+"""The process a stage runs in: reads a request, runs the stage, writes events one a line. Nothing here schedules."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import anyio
+
+from harness.errors import ExitCode, HarnessError
+from harness.evidence import Redactor, StageResult, Status, from_json, to_json
+from harness.pipeline.events import Event, StageFinished
+from harness.pipeline.registry import load_stage
+from harness.pipeline.stage import Stage, StageContext
+from harness.system.config import load_project
+
+__all__ = ["WorkRequest", "inconclusive", "run_stage"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkRequest:
+    """What a worker is asked to do; see `StageContext` for the fields."""
+
+    config: str
+    stage: str
+    profile: str
+    seed: int
+    run_directory: str
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    service_logs: Mapping[str, str] = field(default_factory=dict)
+    jobs: int = 1
+    only: Mapping[str, str] = field(default_factory=dict)
+
+
+def inconclusive(stage: str, reason: str, *, usage: bool = False, started: float = 0.0) -> StageResult:
+    """Build the result of a stage that could not say anything."""
+    duration = time.time() - started if started else 0.0
+    return StageResult(
+        name=stage,
+        status=Status.INCONCLUSIVE,
+        reason=reason,
+        usage_error=usage,
+        started=started or time.time(),
+        duration_s=duration,
+    )
+
+
+async def run_stage(stage: Stage, context: StageContext) -> StageResult:
+    """Run a stage in this process; whatever it raises becomes an inconclusive result that keeps the findings so far."""
+    started = time.time()
+    try:
+        result = await stage.run(context)
+    except* HarnessError as group:
+        error = _first(group)
+        usage = isinstance(error, HarnessError) and error.exit_code is ExitCode.USAGE
+        result = inconclusive(context.name, str(error), usage=usage)
+        result = replace(result, findings=context.findings)
+    except* Exception as group:
+        traceback.print_exception(group)
+        error = _first(group)
+        where = f"{context.directory / 'stage.log'}"
+        result = inconclusive(
+            context.name, f"internal error: {type(error).__name__}: {error} (traceback in {where}; please report it)"
+        )
+        result = replace(result, findings=context.findings)
+    return replace(result, started=started, duration_s=time.time() - started)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def make_context(request: WorkRequest, stage: Stage, send: Callable[[Event], None]) -> StageContext:
+    """Build what the stage is given from what the worker was asked."""
+    project = load_project(Path(request.config))
+    directory = Path(request.run_directory) / request.stage
+    directory.mkdir(parents=True, exist_ok=True)
+    return StageContext(
+        name=request.stage,
+        root=project.root,
+        system=project.system,
+        stage_settings=project.settings(request.stage, stage.settings, request.profile),
+        profile=request.profile,
+        seed=request.seed,
+        run_directory=Path(request.run_directory),
+        directory=directory,
+        addresses=request.addresses,
+        service_logs={n: Path(p) for n, p in request.service_logs.items()},
+        jobs=request.jobs,
+        send=send,
+        redactor=Redactor(project.system.redact),
+        only=request.only,
+    )
+
+
+async def _serve(request: WorkRequest, send: Callable[[Event], None]) -> None:
+    stage = load_stage(request.stage)
+    context = make_context(request, stage, send)
+    async with anyio.create_task_group() as tasks:
+
+        async def watch() -> None:
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                async for _ in signals:
+                    tasks.cancel_scope.cancel()
+
+        tasks.start_soon(watch)
+        result = await run_stage(stage, context)
+        send(StageFinished(result=result))
+        tasks.cancel_scope.cancel()
+
+
+def main() -> None:
+    """Body of the worker process: `python -m harness.pipeline.worker REQUEST.json`."""
+    # Events own the real standard output; whatever a tool prints in this process goes to the log.
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    request = from_json(WorkRequest, Path(sys.argv[1]).read_bytes())
+    sys.path.insert(0, str(Path(request.config).parent))
+
+    def send(event: Event) -> None:
+        out.write(to_json(event) + "\n")
+
+    anyio.run(_serve, request, send)
+    out.flush()
+
+
+if __name__ == "__main__":
+    main()
