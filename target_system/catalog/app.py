@@ -159,9 +159,9 @@ def _states(records: Records) -> StateHandlers:
             await exists({"id": f"rec-{number}", "title": f"Record {number}"})
 
     return {
-        "record {id} exists": exists,
-        "record {id} does not exist": does_not_exist,
-        "there are {n} records": there_are,
+        "a record exists": exists,
+        "a record does not exist": does_not_exist,
+        "there are records": there_are,
     }
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from target_system.kit.models import Amount, Currency, Identifier, Reply, Strict
+from target_system.kit.models import Currency, Identifier, Reply, Strict
 
 __all__ = ["CURSOR_PATTERN", "Draft", "Record", "RecordPage", "position_of", "write_cursor"]
 
@@ -13,6 +13,7 @@ CURSOR_PATTERN = "^c[0-7][0-9a-f]{15}$"
 _MASK = 0x5A3C_96E1_0F78_B4D2  # only so that nobody is tempted to count with cursors
 
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Price = Annotated[int, Field(ge=1, le=100_000_000, description="in minor units of the currency")]
 Format = Literal["lp", "ep", "single", "cd"]
 
 
@@ -21,7 +22,7 @@ class Draft(Strict):
 
     title: Text
     artist: Text
-    price: Amount
+    price: Price
     currency: Currency
     format: Format
 
@@ -32,7 +33,7 @@ class Record(Reply):
     id: Identifier
     title: Text
     artist: Text
-    price: Amount
+    price: Price
     currency: Currency
     format: Format
     version: Annotated[int, Field(ge=1)]

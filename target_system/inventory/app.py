@@ -148,11 +148,11 @@ def _states(stockroom: Stockroom) -> StateHandlers:
         await stockroom.forget(str(params.get("id", "res-1")))
 
     return {
-        "record {id} has {n} in stock": in_stock,
-        "record {id} is sold out": sold_out,
-        "record {id} was never counted": never_counted,
-        "reservation {id} exists": exists,
-        "reservation {id} does not exist": does_not_exist,
+        "a record is in stock": in_stock,
+        "a record is sold out": sold_out,
+        "a record was never counted": never_counted,
+        "a reservation exists": exists,
+        "a reservation does not exist": does_not_exist,
     }
 
 

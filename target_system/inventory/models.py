@@ -29,8 +29,8 @@ class Stock(Reply):
 class Line(Strict):
     """A record and how many of it."""
 
-    record_id: Identifier
-    quantity: Quantity
+    record_id: Annotated[Identifier, Field(examples=["rec-1"])]
+    quantity: Annotated[Quantity, Field(examples=[1])]
 
 
 class ReservationRequest(Strict):
