@@ -18,7 +18,7 @@ from pathlib import Path
 import anyio
 import anyio.abc
 
-from harness.errors import ExitCode, InfrastructureError
+from harness.errors import ExitCode, InfrastructureError, UsageError, did_you_mean
 from harness.evidence import GateOutcome, RunResult, StageResult, Status, worst
 from harness.pipeline.events import Event, EventHandler, RunFinished, RunStarted
 from harness.pipeline.gates import History
@@ -27,7 +27,7 @@ from harness.pipeline.scheduler import Scheduler
 from harness.system.config import Project
 from harness.system.guardian import Guardian
 
-__all__ = ["RUNS_FOLDER", "RunOptions", "default_seed", "run_pipeline", "verdict_of"]
+__all__ = ["RUNS_FOLDER", "RunOptions", "default_seed", "run_folder", "run_pipeline", "verdict_of"]
 
 RUNS_FOLDER = ".harness/runs"
 _KEPT_RUNS = 20
@@ -60,9 +60,18 @@ def default_seed(root: Path) -> int:
 
 
 def run_pipeline(
-    project: Project, plan: Plan, options: RunOptions, *, handlers: Sequence[EventHandler], history: History
+    project: Project,
+    plan: Plan,
+    options: RunOptions,
+    *,
+    handlers: Sequence[EventHandler],
+    history: History,
+    finish: Callable[[RunResult, Path], object],
 ) -> tuple[RunResult, Path]:
     """Run a plan to its end, or to an interruption.
+
+    Args:
+        finish: writes the reports, before handlers are told that the run has ended; takes the result and the run's folder.
 
     Returns:
         The result (exit code 130 when interrupted) and the run's folder.
@@ -127,6 +136,7 @@ def run_pipeline(
         command=options.command,
         resources=_resources(),
     )
+    finish(result, directory)
     emit(RunFinished(result=result, directory=str(directory)))
     return result, directory
 
@@ -170,6 +180,23 @@ async def _until_interrupted(work: Callable[[], Awaitable[None]]) -> bool:
             await work()
         tasks.cancel_scope.cancel()
     return scope.cancel_called
+
+
+def run_folder(root: Path, run_id: str = "") -> Path:
+    """Find the folder of a run that has ended, the latest when none is named.
+
+    Raises:
+        UsageError: when there is none.
+    """
+    runs = root / RUNS_FOLDER
+    ended = sorted(p.parent.name for p in runs.glob("*/result.json"))
+    if not ended:
+        raise UsageError(f"no run has been recorded in {runs}. Start one with `harness run`.")
+    if not run_id or run_id == "latest":
+        return runs / ended[-1]
+    if run_id not in ended:
+        raise UsageError(f'there is no run "{run_id}" in {runs}.{did_you_mean(run_id, ended)} Latest: {ended[-1]}.')
+    return runs / run_id
 
 
 def _make_folder(root: Path, run_id: str) -> Path:

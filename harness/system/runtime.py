@@ -19,7 +19,7 @@ from harness.system.model import Edge, EdgeKind, RuntimeKind, Service, System
 from harness.system.ports import free_port, is_free
 from harness.system.readiness import wait_until
 
-__all__ = ["ProcessRuntime", "Runtime", "check_commands"]
+__all__ = ["ProcessRuntime", "Runtime", "check_startable"]
 
 
 class Runtime(Protocol):
@@ -44,8 +44,18 @@ class Runtime(Protocol):
         """Services that were started and are gone."""
 
 
-def check_commands(services: Iterable[Service], root: Path) -> None:
-    """Make sure that every start command and folder exists, before anything is started.
+def check_startable(system: System, root: Path) -> None:
+    """Make sure that every service the process runtime would start can be: before anything runs.
+
+    Raises:
+        ConfigError: naming the service's key.
+    """
+    if system.runtime.kind is RuntimeKind.PROCESS:
+        _check_commands(system.services.values(), root)
+
+
+def _check_commands(services: Iterable[Service], root: Path) -> None:
+    """Make sure that every start command and folder exists and every fixed port is free.
 
     Raises:
         ConfigError: naming the service's key.
@@ -126,7 +136,7 @@ class ProcessRuntime:
             ConfigError: when a command or a folder does not exist, or a fixed port is taken.
             StartError: when a service ends at once or does not become ready in time.
         """
-        check_commands((self.system.services[n] for n in self._started), self.root)
+        _check_commands((self.system.services[n] for n in self._started), self.root)
         self.directory.mkdir(parents=True, exist_ok=True)
         ready = {n: anyio.Event() for n in self.system.services}
         try:

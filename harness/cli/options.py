@@ -1,0 +1,104 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from harness.system.config import Project, find_config, load_project
+
+if TYPE_CHECKING:
+    from harness.evidence.store import EvidenceStore
+
+__all__ = [
+    "config_option",
+    "only_option",
+    "out_option",
+    "profile_option",
+    "project_from",
+    "read_only",
+    "store_from",
+    "store_option",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def config_option(function: F) -> F:
+    """`--config FILE`."""
+    return click.option(
+        "--config",
+        "-c",
+        type=click.Path(path_type=Path),
+        default=None,
+        metavar="FILE",
+        help="harness.toml to use; looked for in this folder and those above by default.",
+    )(function)
+
+
+def profile_option(function: F) -> F:
+    """`--profile quick|full`."""
+    return click.option(
+        "--profile", type=click.Choice(["quick", "full"]), default="quick", show_default=True, help="How deep to look."
+    )(function)
+
+
+def only_option(function: F) -> F:
+    """`--only key=value`, repeatable."""
+    return click.option(
+        "--only",
+        "only",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Narrow a stage: service=orders, edge=orders:payments, experiment=NAME, journey=NAME. Repeatable.",
+    )(function)
+
+
+def out_option(function: F) -> F:
+    """`--out DIR`."""
+    return click.option(
+        "--out",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Write the reports here; into the run's own folder by default.",
+    )(function)
+
+
+def store_option(function: F) -> F:
+    """`--store URL`."""
+    return click.option(
+        "--store", metavar="URL", help="Evidence store (SQLAlchemy URL); .harness/evidence.db by default."
+    )(function)
+
+
+def store_from(url: str | None, project: Project) -> EvidenceStore:
+    """Open the evidence store of a project."""
+    from harness.evidence.store import EvidenceStore
+
+    default = f"sqlite:///{project.root / '.harness' / 'evidence.db'}"
+    return EvidenceStore(url or default, system=project.system.name)
+
+
+def read_only(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Read `--only` pairs.
+
+    Raises:
+        click.BadParameter: when one has no `=`.
+    """
+    only = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key or not value:
+            raise click.BadParameter(f'"{pair}" is not KEY=VALUE, such as service=orders', param_hint="--only")
+        only[key] = value
+    return only
+
+
+def project_from(config: Path | None) -> Project:
+    """Read the project the command is about."""
+    if config is not None and not config.exists():
+        raise click.BadParameter(f"there is no file {config}", param_hint="--config")
+    return load_project(find_config((config or Path.cwd()).absolute()))

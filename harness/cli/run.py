@@ -1,0 +1,90 @@
+"""`harness run`: the pipeline, or some of its stages, to one verdict and its reports."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from harness.cli.options import (
+    config_option,
+    only_option,
+    out_option,
+    profile_option,
+    project_from,
+    read_only,
+    store_from,
+    store_option,
+)
+
+__all__ = ["command"]
+
+
+@click.command("run")
+@click.argument("stages", nargs=-1, metavar="[STAGE]...")
+@config_option
+@profile_option
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), help="Drives everything random; drawn from the commit by default."
+)
+@out_option
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
+@click.option("--environment", default="local", show_default=True, help="Where the system runs, for the record.")
+@store_option
+@only_option
+def command(
+    stages: tuple[str, ...],
+    config: Path | None,
+    profile: str,
+    seed: int | None,
+    out: Path | None,
+    as_json: bool,
+    environment: str,
+    store: str | None,
+    only: tuple[str, ...],
+) -> int:
+    """Run the pipeline, or just the stages named, and say whether the system may be released.
+
+    Results go to .harness/runs/<id>/ next to harness.toml, and to --out.
+    """
+    from harness.pipeline.plan import build_plan
+    from harness.pipeline.run import RunOptions, default_seed, run_pipeline
+    from harness.report import terminal_handler, write_reports
+    from harness.system.runtime import check_startable
+
+    project = project_from(config)
+    plan = build_plan(project, chosen=stages, profile=profile)
+    check_startable(project.system, project.root)
+    evidence = store_from(store, project)
+    options = RunOptions(
+        profile=profile,
+        seed=default_seed(project.root) if seed is None else seed,
+        only=read_only(only),
+        environment=environment,
+        command=shlex.join(["harness", *sys.argv[1:]]),
+        expected_s=evidence.stage_durations(profile),
+    )
+    terminal = terminal_handler(sys.stdout, sys.stderr, json=as_json, report=out)
+    try:
+        result, directory = run_pipeline(
+            project,
+            plan,
+            options,
+            handlers=[terminal],
+            history=lambda name, labels: evidence.measure_history(name, labels, profile=profile),
+            finish=lambda result, directory: write_reports(
+                result,
+                plan.stages,
+                project.system,
+                directory,
+                out or directory,
+                history=evidence.runs(),
+                known=evidence.seen_before({f.fingerprint for s in result.stages for f in s.findings}),
+            ),
+        )
+    finally:
+        terminal.close()
+    evidence.save(result)
+    return result.exit_code

@@ -1,0 +1,35 @@
+"""`harness up`: the system, running until somebody says stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import config_option, project_from
+
+__all__ = ["command"]
+
+
+@click.command("up")
+@click.argument("services", nargs=-1, metavar="[SERVICE]...")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print the addresses as one JSON line once all are ready.")
+def command(services: tuple[str, ...], config: Path | None, as_json: bool) -> None:
+    """Start the system, or some of its services, print where they listen, and keep them running until Ctrl-C."""
+    from harness.system.keep import keep_running
+
+    project = project_from(config)
+
+    def ready(addresses: dict[str, str]) -> None:
+        import json
+
+        if as_json:
+            click.echo(json.dumps(addresses))
+            return
+        width = max(map(len, addresses))
+        for name, url in addresses.items():
+            click.echo(f"{name:{width}}  {url}")
+        click.echo("Ready. Stop with Ctrl-C.", err=True)
+
+    keep_running(project, services, ready)

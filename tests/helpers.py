@@ -1,0 +1,68 @@
+"""What tests of several rooms share: contexts, tiny projects, commands run as a user would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.pipeline import Event, StageContext
+from harness.pipeline.stage import Stage
+from harness.system.config import Project, load_project
+
+HARNESS = [sys.executable, "-m", "harness"]
+
+
+def write_project(root: Path, toml: str, files: Mapping[str, str] | None = None) -> Project:
+    """Write `harness.toml` and further files below `root`, and read the project."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "harness.toml").write_text(toml, encoding="utf-8")
+    for name, text in (files or {}).items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    return load_project(root / "harness.toml")
+
+
+def make_context(
+    project: Project,
+    stage: Stage,
+    events: list[Event],
+    *,
+    addresses: Mapping[str, str] | None = None,
+    service_logs: Mapping[str, Path] | None = None,
+    profile: str = "quick",
+    seed: int = 1,
+    jobs: int = 2,
+    only: Mapping[str, str] | None = None,
+) -> StageContext:
+    """A context to run a stage in this process; events are appended to `events`."""
+    run_directory = project.root / ".harness" / "runs" / "test"
+    directory = run_directory / stage.name
+    directory.mkdir(parents=True, exist_ok=True)
+    return StageContext(
+        name=stage.name,
+        root=project.root,
+        system=project.system,
+        stage_settings=project.settings(stage.name, stage.settings, profile),
+        profile=profile,
+        seed=seed,
+        run_directory=run_directory,
+        directory=directory,
+        addresses=addresses or {},
+        service_logs=service_logs or {},
+        jobs=jobs,
+        send=events.append,
+        only=only or {},
+    )
+
+
+def run_harness(
+    *arguments: str, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Run `harness` as a user would, in `cwd`."""
+    environment = {**os.environ, "NO_COLOR": "1", **(env or {})}
+    return subprocess.run(
+        [*HARNESS, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+    )
