@@ -32,13 +32,13 @@ class NeighbourError(Exception):
     Args:
         neighbour: whom we called.
         detail: what went wrong.
-        sent: whether the request may have reached the neighbour, so that its effect is unknown.
+        in_doubt: whether the request may have had its effect all the same.
     """
 
-    def __init__(self, neighbour: str, detail: str, *, sent: bool) -> None:
+    def __init__(self, neighbour: str, detail: str, *, in_doubt: bool) -> None:
         super().__init__(f"{neighbour}: {detail}")
         self.neighbour = neighbour
-        self.sent = sent
+        self.in_doubt = in_doubt
 
 
 class NeighbourUnavailable(NeighbourError):  # noqa: N818 - says what the neighbour did
@@ -108,7 +108,7 @@ class Neighbour:
             NeighbourTimeout: the budget ran out.
         """
         if not self._base_url:
-            raise NeighbourUnavailable(self.name, f"{self.name.upper()}_URL is not set", sent=False)
+            raise NeighbourUnavailable(self.name, f"{self.name.upper()}_URL is not set", in_doubt=False)
         arguments: dict[str, Any] = {"params": params, "headers": {**current_trace().headers(), **(headers or {})}}
         arguments |= {"content": content} if content is not None else {"json": json} if json is not None else {}
         repeatable = method in _SAFE_TO_REPEAT or any(name.lower() == "idempotency-key" for name in headers or ())
@@ -117,7 +117,7 @@ class Neighbour:
             with anyio.fail_after(self.policy.budget):
                 return await self._within_bulkhead(method, self._base_url + path, arguments, attempts)
         except TimeoutError as error:
-            raise NeighbourTimeout(self.name, f"no answer within {self.policy.budget:g} s", sent=True) from error
+            raise NeighbourTimeout(self.name, f"no answer within {self.policy.budget:g} s", in_doubt=True) from error
 
     def parse(self, response: httpx.Response, model: type[_Model], *expected: int) -> _Model:
         """Return the body of `response` as a `model`.
@@ -126,17 +126,24 @@ class Neighbour:
             NeighbourRefused: the status is not one of `expected`, or the body is no `model`.
         """
         if response.status_code not in expected:
-            raise NeighbourRefused(self.name, f"unexpected answer {response.status_code}", sent=True)
+            raise self.unexpected(response)
         try:
             return model.model_validate_json(response.content)
         except ValidationError as error:
-            raise NeighbourRefused(self.name, f"unreadable answer: {error}", sent=True) from error
+            raise NeighbourRefused(self.name, f"unreadable answer: {error}", in_doubt=True) from error
+
+    def unexpected(self, response: httpx.Response) -> NeighbourRefused:
+        """Return the error for an answer the caller has no use for; a 4xx says that nothing was done."""
+        detail = f"unexpected answer {response.status_code}"
+        return NeighbourRefused(self.name, detail, in_doubt=not response.is_client_error)
 
     async def _within_bulkhead(self, method: str, url: str, arguments: dict[str, Any], attempts: int) -> httpx.Response:
         with anyio.move_on_after(self.policy.queue_for) as waiting:
             await self._places.acquire()
         if waiting.cancelled_caught:
-            raise NeighbourUnavailable(self.name, f"{self.policy.concurrency} calls are already under way", sent=False)
+            raise NeighbourUnavailable(
+                self.name, f"{self.policy.concurrency} calls are already under way", in_doubt=False
+            )
         try:
             return await self._with_retries(method, url, arguments, attempts)
         finally:
@@ -158,10 +165,10 @@ class Neighbour:
                     try:
                         return await self._attempt(method, url, arguments, self.policy.attempt_timeout(attempts))
                     except NeighbourError as error:
-                        reached = error.sent = error.sent or reached
+                        reached = error.in_doubt = error.in_doubt or reached
                         raise
         except BreakerOpen as error:
-            raise NeighbourUnavailable(self.name, "the circuit breaker is open", sent=reached) from error
+            raise NeighbourUnavailable(self.name, "the circuit breaker is open", in_doubt=reached) from error
         raise AssertionError("unreachable: a retry context returns or raises")
 
     async def _attempt(self, method: str, url: str, arguments: dict[str, Any], within: float) -> httpx.Response:
@@ -176,11 +183,11 @@ class Neighbour:
                     self.breaker.succeeded() if outcome == "answered" else self.breaker.failed()
                     NEIGHBOUR_CALLS.labels(self.name, outcome).inc()
         except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
-            raise NeighbourUnavailable(self.name, f"no connection ({error})", sent=False) from error
+            raise NeighbourUnavailable(self.name, f"no connection ({error})", in_doubt=False) from error
         except (TimeoutError, httpx.TimeoutException) as error:
-            raise NeighbourTimeout(self.name, f"no answer within {within:g} s", sent=True) from error
+            raise NeighbourTimeout(self.name, f"no answer within {within:g} s", in_doubt=True) from error
         except httpx.HTTPError as error:
-            raise NeighbourUnavailable(self.name, f"connection broken off ({error})", sent=True) from error
+            raise NeighbourUnavailable(self.name, f"connection broken off ({error})", in_doubt=True) from error
         if response.status_code in _TRY_AGAIN:
-            raise NeighbourUnavailable(self.name, f"answered {response.status_code}", sent=True)
+            raise NeighbourUnavailable(self.name, f"answered {response.status_code}", in_doubt=True)
         return response

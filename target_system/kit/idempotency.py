@@ -63,14 +63,20 @@ class IdempotencyKeys:
         Raises:
             Problem: 409 `idempotency-key-reused` when the key came with another request before.
         """
-        table = self._table
-        found = (
-            await connection.execute(select(table).where(table.c.scope == scope, table.c.key == key).with_for_update())
-        ).one_or_none()
-        if found is None:
+        claim = await self.find(connection, scope, key, request)
+        if claim is None:
             values = {"scope": scope, "key": key, "fingerprint": request, "resource_id": new_id}
-            await connection.execute(table.insert().values(values))
+            await connection.execute(self._table.insert().values(values))
             return Claim(new_id, fresh=True, answer=None)
+        return claim
+
+    async def find(self, connection: AsyncConnection, scope: str, key: str, request: str) -> Claim | None:
+        """Return what `key` already stands for, or None; arguments and errors as of `claim`."""
+        table = self._table
+        query = select(table).where(table.c.scope == scope, table.c.key == key).with_for_update()
+        found = (await connection.execute(query)).one_or_none()
+        if found is None:
+            return None
         if found.fingerprint != request:
             raise Problem(409, "idempotency-key-reused", "This Idempotency-Key was used with another request.")
         answer = Answer(found.status, found.body) if found.status is not None else None
