@@ -1,0 +1,290 @@
+"""Pact files: reading, merging and writing them. Nothing here runs a test or a provider."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "Interaction",
+    "InteractionKind",
+    "MergeConflict",
+    "Merger",
+    "Pact",
+    "PactError",
+    "file_name",
+    "overlay",
+    "pact_from_json",
+    "read_pact",
+    "render_pact",
+    "same",
+    "write_pact",
+]
+
+_MAX_BYTES = 50_000_000
+_NEWEST = 4
+
+
+class PactError(ValueError):
+    """A file is not a pact; the text says why, without the file's name."""
+
+
+class InteractionKind(StrEnum):
+    """What an interaction is about, in the words of the Pact V4 specification."""
+
+    HTTP = "Synchronous/HTTP"
+    ASYNC = "Asynchronous/Messages"
+    SYNC = "Synchronous/Messages"
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One thing a consumer expects of a provider.
+
+    Args:
+        states: names of the provider states, in order.
+        pending: whether a mismatch is only told, not held against the provider.
+        raw: the interaction as it stands in the file.
+    """
+
+    description: str
+    kind: InteractionKind
+    states: tuple[str, ...]
+    pending: bool
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        """What makes it one of a kind within its pact: description and provider states with their parameters."""
+        return json.dumps([self.description, _states(self.raw)], sort_keys=True)
+
+    @property
+    def operation(self) -> str:
+        """`GET /orders/1`; empty for messages."""
+        request = self.raw.get("request")
+        if self.kind is not InteractionKind.HTTP or not isinstance(request, Mapping):
+            return ""
+        return f"{str(request.get('method', 'GET')).upper()} {request.get('path', '/')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pact:
+    """One pact: what `consumer` expects of `provider`.
+
+    Args:
+        file: where it was read; None for one that is only in memory.
+        version: major version of the Pact specification it is written in.
+    """
+
+    consumer: str
+    provider: str
+    interactions: tuple[Interaction, ...]
+    version: int = _NEWEST
+    file: Path | None = None
+
+    @property
+    def edge(self) -> str:
+        """`consumer -> provider`, as findings write it."""
+        return f"{self.consumer} -> {self.provider}"
+
+    def of_kind(self, kind: InteractionKind) -> tuple[Interaction, ...]:
+        """Its interactions of one kind, in the file's order."""
+        return tuple(i for i in self.interactions if i.kind is kind)
+
+
+def file_name(consumer: str, provider: str) -> str:
+    """The file a pact is published in."""
+    return f"{consumer}-{provider}.json".replace("/", "_")
+
+
+def read_pact(file: Path) -> Pact:
+    """Read a pact file of specification version 1 to 4.
+
+    Raises:
+        PactError: when it is no such thing; the text does not repeat the file's name.
+    """
+    try:
+        if file.stat().st_size > _MAX_BYTES:
+            raise PactError(f"is larger than {_MAX_BYTES // 1_000_000} MB")
+        raw = json.loads(file.read_bytes())
+    except OSError as error:
+        raise PactError(f"cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, PactError):
+            raise
+        raise PactError(f"is not JSON: {error}") from None
+    return pact_from_json(raw, file)
+
+
+def pact_from_json(raw: object, file: Path | None = None) -> Pact:
+    """Make sense of a decoded pact.
+
+    Raises:
+        PactError: when it is not a pact.
+    """
+    if not isinstance(raw, dict):
+        raise PactError(f"is not a pact: an object with consumer and provider was expected, found {_type(raw)}")
+    version = _version(raw)
+    items = [*_list(raw, "interactions"), *_list(raw, "messages")]
+    interactions = tuple(_interaction(item, "messages" in raw) for item in items)
+    return Pact(_party(raw, "consumer"), _party(raw, "provider"), interactions, version, file)
+
+
+def _version(raw: Mapping[str, Any]) -> int:
+    metadata = raw.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    said = metadata.get("pactSpecification") or metadata.get("pact-specification") or {}
+    text = str(said.get("version", "")) if isinstance(said, dict) else str(said)
+    text = text or str(metadata.get("pactSpecificationVersion", "") or "3")
+    major = text.split(".")[0]
+    if not major.isdigit():
+        raise PactError(f"is written in version {text!r} of the Pact specification, which is no version")
+    if int(major) > _NEWEST:
+        raise PactError(f"is written in version {text} of the Pact specification; 1 to {_NEWEST} are understood")
+    return int(major)
+
+
+def _party(raw: Mapping[str, Any], role: str) -> str:
+    value = raw.get(role)
+    name = value.get("name") if isinstance(value, dict) else None
+    if not isinstance(name, str) or not name:
+        raise PactError(f"is not a pact: it names no {role}")
+    return name
+
+
+def _list(raw: Mapping[str, Any], key: str) -> list[Any]:
+    value = raw.get(key, [])
+    if not isinstance(value, list):
+        raise PactError(f"is not a pact: {key} is {_type(value)}, a list was expected")
+    return value
+
+
+def _interaction(item: object, messages: bool) -> Interaction:
+    if not isinstance(item, dict) or not isinstance(item.get("description"), str):
+        raise PactError("is not a pact: an interaction has no description")
+    written = item.get("type") or (
+        InteractionKind.ASYNC if messages and "request" not in item else InteractionKind.HTTP
+    )
+    try:
+        kind = InteractionKind(written)
+    except ValueError:
+        raise PactError(f"has an interaction of the unknown type {written!r}") from None
+    states = tuple(str(s.get("name", "")) for s in _states(item))
+    return Interaction(item["description"], kind, states, item.get("pending") is True, item)
+
+
+def _states(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Provider states as V3 and later write them; `providerState` is how V1 and V2 did."""
+    states = item.get("providerStates")
+    if isinstance(states, list):
+        return [s for s in states if isinstance(s, dict)]
+    single = item.get("providerState") or item.get("provider_state") or states
+    return [{"name": single}] if isinstance(single, str) and single else []
+
+
+def _type(value: object) -> str:
+    names = {"dict": "an object", "list": "a list", "str": "text", "NoneType": "null", "bool": "a boolean"}
+    return names.get(type(value).__name__, "a number")
+
+
+def render_pact(pact: Pact) -> bytes:
+    """Write a V4 pact so that the same content is always the same bytes: sorted, and free of tool versions."""
+    ordered = sorted(pact.interactions, key=lambda i: (i.description, i.key, i.kind))
+    raw = {
+        "consumer": {"name": pact.consumer},
+        "provider": {"name": pact.provider},
+        "interactions": [i.raw for i in ordered],
+        "metadata": {"pactSpecification": {"version": "4.0"}},
+    }
+    return (json.dumps(raw, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def write_pact(pact: Pact, folder: Path) -> Path:
+    """Write a pact into `folder` under its own name; a reader never sees half of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / file_name(pact.consumer, pact.provider)
+    half = target.with_suffix(f".{os.getpid()}.tmp")
+    half.write_bytes(render_pact(pact))
+    half.replace(target)
+    return target
+
+
+@dataclass(frozen=True, slots=True)
+class MergeConflict:
+    """Two tests define one interaction differently.
+
+    Args:
+        tests: ids of the two tests, sorted.
+    """
+
+    consumer: str
+    provider: str
+    description: str
+    states: tuple[str, ...]
+    tests: tuple[str, str]
+
+    def __str__(self) -> str:
+        given = f" (given {', '.join(self.states)})" if self.states else ""
+        first, second = self.tests
+        return (
+            f'{first} and {second} define "{self.description}"{given} between {self.consumer} and {self.provider} '
+            "differently; give one of them another description or another provider state"
+        )
+
+
+class Merger:
+    """Brings the interactions of many tests together, one pact for each pair of consumer and provider.
+
+    The outcome does not depend on the order in which tests are added.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], dict[str, dict[str, tuple[str, Interaction]]]] = {}
+
+    def add(self, test: str, pact: Pact) -> None:
+        """Take the interactions a test defined."""
+        pair = self._found.setdefault((pact.consumer, pact.provider), {})
+        for interaction in pact.interactions:
+            content = json.dumps(interaction.raw, sort_keys=True)
+            variants = pair.setdefault(interaction.key, {})
+            earlier = variants.get(content)
+            if earlier is None or test < earlier[0]:
+                variants[content] = (test, interaction)
+
+    def conflicts(self) -> tuple[MergeConflict, ...]:
+        """Interactions of which there are two versions, sorted."""
+        found = []
+        for (consumer, provider), keys in self._found.items():
+            for variants in keys.values():
+                if len(variants) > 1:
+                    (one, first), (two, _) = sorted(variants.values(), key=lambda v: v[0])[:2]
+                    found.append(MergeConflict(consumer, provider, first.description, first.states, (one, two)))
+        return tuple(sorted(found, key=str))
+
+    def pacts(self) -> tuple[Pact, ...]:
+        """The merged pacts, sorted by consumer and provider; of a conflict, the version of the first test by name."""
+        return tuple(
+            Pact(consumer, provider, tuple(min(v.values(), key=lambda x: x[0])[1] for v in keys.values()))
+            for (consumer, provider), keys in sorted(self._found.items())
+        )
+
+
+def overlay(base: Pact, newer: Pact) -> Pact:
+    """`newer` laid over `base`: interactions only `base` has are kept."""
+    keys = {i.key for i in newer.interactions}
+    kept = tuple(i for i in base.interactions if i.key not in keys)
+    return Pact(newer.consumer, newer.provider, (*newer.interactions, *kept))
+
+
+def same(one: Iterable[Interaction], other: Iterable[Interaction]) -> bool:
+    """Whether two sets of interactions say the same."""
+
+    def normal(items: Iterable[Interaction]) -> list[str]:
+        return sorted(json.dumps(i.raw, sort_keys=True) for i in items)
+
+    return normal(one) == normal(other)

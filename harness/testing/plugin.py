@@ -1,0 +1,174 @@
+"""The pytest plugin: fixtures for consumer tests, and pacts published at the end of a run. Inert until a test uses it.
+
+Loaded by itself wherever the harness is installed (`-p no:harness` keeps it out). `pytest contracts/` is all it takes:
+every passed test's interactions go to the folder of published pacts (`[suites] pacts` in harness.toml, or --pact-dir).
+A run of the whole suite replaces what it produced before; a partial one (-k, one file, a failed test) only updates.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import uuid
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from harness.testing.consumer import PactFactory
+    from harness.testing.publishing import Outcome
+
+_SCRATCH = "harness_scratch"
+_DESELECTED = "harness_deselected"
+
+
+@dataclass(slots=True)
+class _State:
+    """What the plugin remembers of one pytest process.
+
+    Args:
+        scratch: folder where each process of this run writes what its tests produced, one file per process.
+        worker: name of this process among the run's processes.
+        deselected: files of tests that were collected and then left out.
+        unsuccessful: node id and outcome of tests that failed or were skipped.
+    """
+
+    scratch: Path
+    worker: str = "main"
+    is_worker: bool = False
+    deselected: set[str] = field(default_factory=set)
+    unsuccessful: dict[str, str] = field(default_factory=dict)
+    outcome: Outcome | None = None
+
+
+_STATE = pytest.StashKey[_State]()
+_PASSED = pytest.StashKey[bool]()
+_LOG = pytest.StashKey[Any]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the two options."""
+    group = parser.getgroup("harness", "consumer contracts")
+    group.addoption("--pact-dir", metavar="DIR", help="publish pacts here (default: [suites] pacts of harness.toml)")
+    group.addoption("--harness-report", metavar="FILE", help="write results here, one JSON record a line")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare; touches no file."""
+    given: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if given is not None:
+        config.stash[_STATE] = _State(Path(given[_SCRATCH]), str(given["workerid"]), is_worker=True)
+        return
+    config.stash[_STATE] = _State(Path(tempfile.gettempdir()) / f"pacts-{uuid.uuid4().hex}")
+    report = config.getoption("--harness-report")
+    if report:
+        from harness.testing.log import LogWriter
+
+        config.stash[_LOG] = LogWriter(Path(report))
+        config.pluginmanager.register(config.stash[_LOG], "harness-log")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell an xdist worker where to write."""
+    node.workerinput[_SCRATCH] = str(node.config.stash[_STATE].scratch)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:  # noqa: ARG001 - the hook's signature
+    """Take over what an xdist worker knows about tests it left out."""
+    node.config.stash[_STATE].deselected.update(getattr(node, "workeroutput", {}).get(_DESELECTED, ()))
+
+
+@pytest.fixture
+def pact(request: pytest.FixtureRequest) -> Generator[PactFactory]:
+    """Make pacts: `contract = pact("orders", "catalog")`; published when the test passes."""
+    from harness.testing.consumer import PactFactory
+
+    factory = PactFactory()
+    yield factory
+    if request.node.stash.get(_PASSED, False):
+        _keep(request.config.stash[_STATE], request.node.nodeid, factory.finish())
+
+
+def _keep(state: _State, test: str, pacts: Sequence[dict[str, Any]]) -> None:
+    """One file per process: sixteen processes writing one pact file at once lose some of it."""
+    state.scratch.mkdir(parents=True, exist_ok=True)
+    with (state.scratch / f"{state.worker}.ndjson").open("a", encoding="utf-8") as sink:
+        for raw in pacts:
+            sink.write(json.dumps({"test": test, "pact": raw}) + "\n")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+    call: pytest.CallInfo[None],  # noqa: ARG001 - the hook's signature
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember whether the test itself passed, for the fixture's end."""
+    report = yield
+    if report.when == "call":
+        item.stash[_PASSED] = report.passed
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Remember where tests were left out."""
+    for item in items:
+        item.config.stash[_STATE].deselected.add(item.nodeid)
+
+
+class _Watcher:
+    """Sees reports in the controlling process; registered by `pytest_sessionstart` because it needs the config."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not report.passed:
+            self._state.unsuccessful[report.nodeid] = report.outcome
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if not report.passed:
+            self._state.unsuccessful[report.nodeid] = report.outcome
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Watch reports in the controlling process."""
+    state = session.config.stash[_STATE]
+    if not state.is_worker:
+        session.config.pluginmanager.register(_Watcher(state), "harness-watcher")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Publish what the passed tests produced; a worker only reports what it left out."""
+    config, state = session.config, session.config.stash[_STATE]
+    if state.is_worker:
+        config.workeroutput[_DESELECTED] = sorted(state.deselected)  # type: ignore[attr-defined]  # xdist's
+        return
+    log = config.stash.get(_LOG, None)
+    if log is None and not state.scratch.exists():
+        return
+    from harness.testing.publishing import publish
+
+    state.outcome = publish(
+        config,
+        state.scratch,
+        deselected=state.deselected,
+        unsuccessful=state.unsuccessful,
+        interrupted=bool(session.shouldstop or session.shouldfail) or exitstatus not in {0, 1, 5},
+    )
+    if state.outcome.errors:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if log is not None:
+        log.close(int(session.exitstatus), state.outcome)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was published, and what could not be."""
+    outcome = config.stash[_STATE].outcome
+    for line in outcome.lines() if outcome else ():
+        terminalreporter.write_line(line)

@@ -1,0 +1,178 @@
+"""The end of a run of consumer tests: what the workers wrote is merged and published. pytest hooks are in `plugin`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.contracts.pacts import Merger, Pact, PactError, file_name, overlay, pact_from_json, read_pact, write_pact
+from harness.contracts.source import FolderSource
+from harness.contracts.testlog import Published
+from harness.system.model import Suites
+
+if TYPE_CHECKING:
+    import pytest
+
+__all__ = ["Outcome", "publish"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a run's pacts.
+
+    Args:
+        why_partial: why the run does not speak for the whole suite; empty when it does.
+        conflicts: interactions two tests define differently, in words.
+        problems: further reasons why a pact could not be published.
+        stale: files of this suite's consumers that no test produced; only a complete run can tell.
+    """
+
+    published: tuple[Published, ...] = ()
+    why_partial: str = ""
+    conflicts: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """What makes the run fail although every test passed."""
+        return (*self.conflicts, *self.problems)
+
+    def lines(self) -> list[str]:
+        """For people, after the tests."""
+        lines = [
+            f"pact {p.file}: {p.produced} interactions"
+            + (f", {p.kept} more left as they were ({self.why_partial})" if p.kept else "")
+            for p in self.published
+        ]
+        lines += [f"pact ERROR: {problem}" for problem in self.errors]
+        return lines + [
+            f"pact {file} is stale: no test produces it; delete it if nobody else does" for file in self.stale
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where this project keeps its suite and its pacts; `services` is empty without a harness.toml."""
+
+    root: Path
+    suite: Path
+    pacts: Path
+    services: frozenset[str]
+
+
+def publish(
+    config: pytest.Config,
+    scratch: Path,
+    *,
+    deselected: Collection[str],
+    unsuccessful: Mapping[str, str],
+    interrupted: bool,
+) -> Outcome:
+    """Merge what every process of the run wrote, and publish it; a conflict publishes nothing of its pair.
+
+    Args:
+        scratch: folder with one file per process; removed.
+        deselected: node ids of tests left out.
+        unsuccessful: node id -> outcome, of tests and files that did not pass.
+        interrupted: whether the run ended before its time.
+    """
+    from harness.errors import HarnessError
+
+    try:
+        place = _place(config)
+        merger = _collect(scratch)
+    except (HarnessError, PactError) as error:
+        return Outcome(problems=(f"pacts were not published: {error}",))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    partial = "the run was interrupted" if interrupted else _why_partial(config, place, deselected, unsuccessful)
+    conflicts = merger.conflicts()
+    torn = {(c.consumer, c.provider) for c in conflicts}
+    published, problems = [], []
+    for pact in merger.pacts():
+        if (pact.consumer, pact.provider) in torn:
+            continue
+        try:
+            published.append(_publish_one(pact, place, keep=bool(partial)))
+        except (PactError, OSError) as error:
+            problems.append(f"{_shown(place.pacts / file_name(pact.consumer, pact.provider), place.root)} {error}")
+    stale = () if partial or not published else _stale(merger.pacts(), place)
+    return Outcome(tuple(published), partial, tuple(map(str, conflicts)), tuple(problems), stale)
+
+
+def _place(config: pytest.Config) -> _Place:
+    """Read where things are; pydantic is only loaded when there is a harness.toml."""
+    root, suites, services = config.rootpath, Suites(), frozenset[str]()
+    found = next((f for d in (root, *root.parents) if (f := d / "harness.toml").is_file()), None)
+    if found is not None:
+        from harness.system.config import load_project
+
+        project = load_project(found)
+        root, suites, services = project.root, project.system.suites, frozenset(project.system.services)
+    given = config.getoption("--pact-dir")
+    pacts = config.invocation_params.dir / given if given else root / suites.pacts
+    return _Place(root, (root / suites.contracts).resolve(), pacts.resolve(), services)
+
+
+def _collect(scratch: Path) -> Merger:
+    merger = Merger()
+    for file in sorted(scratch.glob("*.ndjson")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            merger.add(record["test"], pact_from_json(record["pact"]))
+    return merger
+
+
+def _publish_one(pact: Pact, place: _Place, *, keep: bool) -> Published:
+    file = place.pacts / file_name(pact.consumer, pact.provider)
+    whole = overlay(read_pact(file), pact) if keep and file.exists() else pact
+    write_pact(whole, place.pacts)
+    return Published(
+        consumer=pact.consumer,
+        provider=pact.provider,
+        file=_shown(file, place.root),
+        produced=len(pact.interactions),
+        kept=len(whole.interactions) - len(pact.interactions),
+    )
+
+
+def _why_partial(
+    config: pytest.Config, place: _Place, deselected: Collection[str], unsuccessful: Mapping[str, str]
+) -> str:
+    """Why tests of the suite are missing from this run; empty when none are."""
+    here = config.invocation_params.dir
+    named = [(here / arg.split("::")[0]).resolve() for arg in config.args if "::" not in arg]
+    if not any(place.suite == path or path in place.suite.parents for path in named):
+        return "only a part of the suite was asked for"
+    for option in ("keyword", "markexpr", "lf", "deselect", "ignore", "ignore_glob", "stepwise"):
+        if config.getoption(option, None):
+            return f"tests were selected with {option.replace('keyword', '-k').replace('markexpr', '-m')}"
+    if any(_inside(test, config.rootpath, place.suite) for test in deselected):
+        return "some tests were deselected"
+    outcomes = [outcome for test, outcome in unsuccessful.items() if _inside(test, config.rootpath, place.suite)]
+    if outcomes:
+        return f"{len(outcomes)} tests {'failed' if 'failed' in outcomes else 'were skipped'}"
+    return ""
+
+
+def _inside(test: str, root: Path, suite: Path) -> bool:
+    return (root / test.split("::", maxsplit=1)[0]).resolve().is_relative_to(suite)
+
+
+def _stale(produced: tuple[Pact, ...], place: _Place) -> tuple[str, ...]:
+    """Files whose consumer is ours but which no test produced; another project's consumer may publish here too."""
+    names = {file_name(p.consumer, p.provider) for p in produced}
+    ours = place.services | {p.consumer for p in produced}
+    there = FolderSource(place.pacts, place.root).contracts().pacts
+    return tuple(
+        _shown(p.file, place.root) for p in there if p.file and p.file.name not in names and p.consumer in ours
+    )
+
+
+def _shown(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

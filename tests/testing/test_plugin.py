@@ -1,0 +1,213 @@
+"""The pytest plugin, used as a stranger would: pytest in a child process, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEADER = """
+import httpx
+
+def ask(pact, description, path="/records/1", status=200, consumer="orders", provider="catalog"):
+    contract = pact(consumer, provider)
+    contract.upon_receiving(description).given("a record").with_request("GET", path).will_respond_with(status)
+    with contract.serve() as server:
+        assert httpx.get(f"{server.url}{path}", trust_env=False).status_code == status
+"""
+TWO_TESTS = (
+    HEADER
+    + """
+def test_one(pact):
+    ask(pact, "one")
+
+def test_two(pact):
+    ask(pact, "two", "/records/2", 404)
+"""
+)
+
+
+def suite(root: Path, text: str, name: str = "test_orders.py") -> Path:
+    folder = root / "contracts"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    (root / "pytest.ini").write_text("[pytest]\naddopts = -p no:randomly -p no:cacheprovider --import-mode=importlib\n")
+    return folder
+
+
+def run(root: Path, *args: str, autoload: bool = False) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-q", *args]
+    env = dict(os.environ)
+    if not autoload:  # other packages' plugins take two seconds to load, and have no part in this
+        env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        command += ["-p", "harness.testing.plugin", "-p", "xdist.plugin"]
+    return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=90, check=False)
+
+
+def descriptions(root: Path, name: str = "orders-catalog.json") -> list[str]:
+    raw = json.loads((root / "contracts/pacts" / name).read_bytes())
+    return [i["description"] for i in raw["interactions"]]
+
+
+def test_a_plain_pytest_run_publishes_the_pacts(tmp_path: Path) -> None:
+    suite(tmp_path, TWO_TESTS)
+
+    done = run(tmp_path, "contracts", autoload=True)
+
+    assert done.returncode == 0, done.stdout
+    assert descriptions(tmp_path) == ["one", "two"]
+    assert "pact contracts/pacts/orders-catalog.json: 2 interactions" in done.stdout
+
+
+def test_workers_and_one_process_publish_the_same_bytes(tmp_path: Path) -> None:
+    suite(tmp_path, TWO_TESTS)
+    suite(tmp_path, HEADER + "def test_three(pact):\n    ask(pact, 'three', '/records/3')\n", "test_more.py")
+    file = tmp_path / "contracts/pacts/orders-catalog.json"
+
+    assert run(tmp_path, "contracts").returncode == 0
+    alone = file.read_bytes()
+    file.unlink()
+    assert run(tmp_path, "contracts", "-n", "2").returncode == 0
+
+    assert file.read_bytes() == alone
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        ["-k", "one"],
+        ["contracts/test_orders.py::test_one"],
+        ["--deselect", "contracts/test_orders.py::test_two"],
+    ],
+)
+def test_a_partial_run_keeps_what_it_did_not_produce(tmp_path: Path, selection: list[str]) -> None:
+    suite(tmp_path, TWO_TESTS)
+    run(tmp_path, "contracts")
+    suite(tmp_path, TWO_TESTS.replace('"/records/2", 404', '"/records/9", 404').replace('"one"', '"one", "/records/7"'))
+
+    done = run(tmp_path, *(selection if "::" in selection[0] else ["contracts", *selection]))
+
+    text = (tmp_path / "contracts/pacts/orders-catalog.json").read_text()
+    assert descriptions(tmp_path) == ["one", "two"]
+    assert "/records/7" in text
+    assert "/records/2" in text
+    assert "1 more left as they were" in done.stdout
+
+
+def test_a_complete_run_drops_what_no_test_produces_any_more(tmp_path: Path) -> None:
+    suite(tmp_path, TWO_TESTS)
+    run(tmp_path, "contracts")
+    suite(tmp_path, TWO_TESTS.replace('"two"', '"zwei"'))
+
+    run(tmp_path, "contracts")
+
+    assert descriptions(tmp_path) == ["one", "zwei"]
+
+
+def test_a_failed_test_publishes_nothing_of_its_own_and_keeps_the_old(tmp_path: Path) -> None:
+    suite(tmp_path, TWO_TESTS)
+    run(tmp_path, "contracts")
+    suite(tmp_path, TWO_TESTS.replace('ask(pact, "two", "/records/2", 404)', 'ask(pact, "zwei")\n    assert 1 == 2'))
+
+    done = run(tmp_path, "contracts")
+
+    assert done.returncode == 1
+    assert descriptions(tmp_path) == ["one", "two"]
+
+
+def test_two_tests_that_define_an_interaction_differently_are_both_named(tmp_path: Path) -> None:
+    suite(tmp_path, TWO_TESTS.replace('"two"', '"one"'))
+
+    done = run(tmp_path, "contracts", "-n", "2")
+
+    assert done.returncode == 1
+    assert (
+        'test_orders.py::test_one and contracts/test_orders.py::test_two define "one" (given a record)' in done.stdout
+    )
+    assert not (tmp_path / "contracts/pacts").exists()
+
+
+def test_a_pact_file_no_test_produces_is_told_but_a_foreign_one_is_let_be(tmp_path: Path) -> None:
+    folder = suite(tmp_path, TWO_TESTS) / "pacts"
+    folder.mkdir()
+    for consumer in ("orders", "mobile"):
+        raw = {"consumer": {"name": consumer}, "provider": {"name": "gone"}, "interactions": []}
+        (folder / f"{consumer}-gone.json").write_text(json.dumps(raw))
+
+    done = run(tmp_path, "contracts")
+
+    assert "contracts/pacts/orders-gone.json is stale" in done.stdout
+    assert "mobile-gone" not in done.stdout
+    assert (folder / "orders-gone.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("pact('a', 'b')", "has no interactions"),
+        ("pact('a', 'b').upon_receiving('x').with_request('GET', '/')", "was never served"),
+        ("pact('a', 'b').upon_receiving('x', 'Async').with_body({'a': 1})", "0 of them reached a handler"),
+        (
+            """c = pact('a', 'b')
+    c.upon_receiving('x').with_request('GET', '/').will_respond_with(200)
+    with c.serve(raises=False): pass""",
+            "was not met by its consumer",
+        ),
+    ],
+)
+def test_a_pact_the_consumer_was_never_shown_fails_its_test(tmp_path: Path, body: str, said: str) -> None:
+    suite(tmp_path, f"def test_lazy(pact):\n    {body}\n")
+
+    done = run(tmp_path, "contracts")
+
+    assert done.returncode == 1
+    assert said in done.stdout
+    assert not (tmp_path / "contracts/pacts").exists()
+
+
+def test_messages_are_published_too(tmp_path: Path) -> None:
+    suite(
+        tmp_path,
+        "def test_event(pact):\n"
+        "    contract = pact('mail', 'orders')\n"
+        "    contract.upon_receiving('an order', 'Async').with_body({'id': 1}, content_type='application/json')\n"
+        "    seen = []\n"
+        "    contract.verify(lambda body, metadata: seen.append(body), 'Async')\n"
+        "    assert seen\n",
+    )
+
+    assert run(tmp_path, "contracts").returncode == 0
+    assert descriptions(tmp_path, "mail-orders.json") == ["an order"]
+
+
+def test_a_run_without_the_fixture_leaves_nothing_and_loads_nothing(tmp_path: Path) -> None:
+    suite(
+        tmp_path,
+        "import sys\n"
+        "def test_light():\n"
+        "    assert not {'pact_ffi', 'pydantic', 'harness.testing.publishing'} & set(sys.modules)\n",
+    )
+
+    done = run(tmp_path, "contracts")
+
+    assert done.returncode == 0, done.stdout
+    assert "pact" not in done.stdout
+    assert not (tmp_path / "contracts/pacts").exists()
+
+
+def test_the_place_of_pacts_comes_from_harness_toml_or_the_option(tmp_path: Path) -> None:
+    suite(tmp_path, TWO_TESTS)
+    (tmp_path / "harness.toml").write_text(
+        '[system]\nname = "s"\n[services.orders]\nurl = "http://127.0.0.1:1"\n[suites]\npacts = "published"\n'
+    )
+
+    assert run(tmp_path, "contracts").returncode == 0
+    assert run(tmp_path, "contracts", "--pact-dir", "elsewhere").returncode == 0
+
+    assert (tmp_path / "published/orders-catalog.json").read_bytes() == (
+        tmp_path / "elsewhere/orders-catalog.json"
+    ).read_bytes()
