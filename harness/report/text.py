@@ -1,0 +1,186 @@
+"""How numbers, times, measures and hostile text are written for people; shared by every report, knows no format."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from harness.evidence import Finding, GateOutcome, Measure, RunResult, Severity, StageResult, Status
+
+__all__ = [
+    "by_severity",
+    "clip",
+    "count",
+    "duration",
+    "headline",
+    "key_measures",
+    "labels_text",
+    "line",
+    "number",
+    "outcome_text",
+    "plain",
+    "result_word",
+    "severities_text",
+    "value_text",
+    "work_text",
+]
+
+#: Characters that a terminal, an XML parser or a reader's eye could be deceived with: controls (C0 without tab and
+#: newline, C1, DEL), marks that change the direction of text, and surrogates.
+_HOSTILE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+_WORDS = {
+    Status.PASS: "passed",
+    Status.WARN: "passed with warnings",
+    Status.FAIL: "failed",
+    Status.INCONCLUSIVE: "inconclusive",
+    Status.SKIPPED: "skipped",
+}
+_RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+def plain(text: str) -> str:
+    """Make text harmless for a terminal and valid for XML; what was dangerous stays visible (ESC becomes ␛)."""
+    return _HOSTILE.sub(_picture, text.replace("\r\n", "\n"))
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    return "\ufffd" if unicodedata.category(match[0]) in {"Cs", "Cn"} else f"<U+{code:04X}>"
+
+
+def line(text: str, limit: int = 200) -> str:
+    """Harmless text on one line, at most `limit` characters."""
+    return clip(" ".join(plain(text).split()), limit)
+
+
+def clip(text: str, limit: int) -> str:
+    """Cut text to `limit` characters and say how much was left out."""
+    if len(text) <= limit:
+        return text
+    return (
+        f"{text[: max(limit - 1, 1)].rstrip()}…"
+        if limit < 500
+        else f"{text[:limit]}\n… {len(text) - limit:,} more characters"
+    )
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `38 s`, `2 min 05 s`, `1 h 02 min`."""
+    if not math.isfinite(seconds):
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def number(value: float) -> str:
+    """A number with as many digits as a reader needs: 1,234 · 12.3 · 0.0042."""
+    if not math.isfinite(value):
+        return "–"
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    if abs(value) >= 1:
+        return f"{value:.1f}"
+    return f"{value:.3g}"
+
+
+def value_text(measure: Measure) -> str:
+    """The measure's value with its unit, as people write it."""
+    if measure.unit == "ratio":
+        return f"{number(measure.value * 100)} %"
+    if measure.unit == "count":
+        return number(measure.value)
+    if measure.unit == "s" and measure.value >= 60:
+        return duration(measure.value)
+    return f"{number(measure.value)} {'/s' if measure.unit == '1/s' else measure.unit}"
+
+
+def labels_text(labels: Mapping[str, str]) -> str:
+    """`journey=place_order, edge=orders:payments`."""
+    return ", ".join(f"{k}={v}" for k, v in sorted(labels.items()))
+
+
+def count(n: int, noun: str, plural: str = "") -> str:
+    """`1 finding`, `3 findings`, `no findings`."""
+    return f"{n:,} {noun}" if n == 1 else f"{f'{n:,}' if n else 'no'} {plural or noun + 's'}"
+
+
+def work_text(work: Mapping[str, int]) -> str:
+    """`31 interactions, 8 messages`; counts of zero are left out unless all are."""
+    done = [f"{n:,} {kind.replace('_', ' ')}" for kind, n in work.items() if n]
+    return ", ".join(done) or ("no work done" if work else "")
+
+
+def result_word(status: Status) -> str:
+    """The status as a participle: passed, failed, skipped ..."""
+    return _WORDS[status]
+
+
+def severities_text(findings: Iterable[Finding]) -> str:
+    """`2 errors, 1 warning`; empty when there are none."""
+    counts = Counter(f.severity for f in findings)
+    return ", ".join(count(counts[s], str(s), "info" if s is Severity.INFO else "") for s in Severity if counts[s])
+
+
+def outcome_text(stage: StageResult) -> str:
+    """What a finished stage has to tell in one line: work done, findings, or why it did not come to that."""
+    why = severities_text(stage.findings) or line(stage.reason)
+    return "; ".join(t for t in (work_text(stage.work), why) if t)
+
+
+def by_severity(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings, worst first; otherwise in the order in which they came."""
+    return sorted(findings, key=lambda f: _RANK[f.severity])
+
+
+def key_measures(stage: StageResult, gates: Iterable[GateOutcome], limit: int = 3) -> list[Measure]:
+    """The measures worth a place in a table: those a gate looks at (worst first), then those without labels."""
+    order = (Status.FAIL, Status.WARN, Status.INCONCLUSIVE, Status.PASS, Status.SKIPPED)
+    gated = [
+        g.measure for g in sorted(gates, key=lambda g: order.index(g.status)) if g.measure and g.stage == stage.name
+    ]
+    chosen: list[Measure] = []
+    for measure in (*gated, *(m for m in stage.measures if not m.labels)):
+        if measure not in chosen:
+            chosen.append(measure)
+    return chosen[:limit]
+
+
+def headline(result: RunResult) -> str:
+    """The verdict's reason in one sentence: the run's own, else one made from stages, gates and findings."""
+    if result.reason:
+        return result.reason
+    findings = Counter(f.severity for s in result.stages for f in s.findings)
+    failed = [g.gate for g in result.gates if g.status is Status.FAIL]
+    parts = []
+    if findings[Severity.ERROR]:
+        stages = [s.name for s in result.stages if any(f.severity is Severity.ERROR for f in s.findings)]
+        parts.append(f"{count(findings[Severity.ERROR], 'error')} in {', '.join(stages)}")
+    if failed:
+        parts.append(f"{count(len(failed), 'gate')} failed")
+    open_ = [s.name for s in result.stages if s.status is Status.INCONCLUSIVE]
+    if open_:
+        parts.append(f"inconclusive: {', '.join(open_)}")
+    if parts:
+        return "; ".join(parts)
+    ran = sum(s.status is not Status.SKIPPED for s in result.stages)
+    return f"{count(ran, 'stage')} passed" + (
+        f", {count(findings[Severity.WARNING], 'warning')}" if findings[Severity.WARNING] else ""
+    )
