@@ -6,7 +6,6 @@ from enum import StrEnum
 from sqlalchemy import (
     BigInteger,
     Column,
-    DateTime,
     Float,
     Index,
     Integer,
@@ -20,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from target_system.kit.idempotency import IdempotencyKeys
 from target_system.kit.outbox import Outbox
+from target_system.kit.store import Instant
 
 __all__ = ["Entry", "Step", "Way", "keys", "metadata", "note", "orders", "outbox", "saga_log"]
 
@@ -37,7 +37,7 @@ orders = Table(
     Column("total", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("charge_id", String(64)),
-    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("created_at", Instant, nullable=False),
     Column("card_token", String(64), nullable=False),
     Column("way", String(16), nullable=False),
     Column("lease_until", Float, nullable=False),
@@ -53,7 +53,7 @@ saga_log = Table(
     Column("order_id", String(64), nullable=False),
     Column("step", String(16), nullable=False),
     Column("entry", String(16), nullable=False),
-    Column("at", DateTime(timezone=True), nullable=False),
+    Column("at", Instant, nullable=False),
     UniqueConstraint("order_id", "step", "entry"),
 )
 
