@@ -1,0 +1,90 @@
+"""Addresses as Toxiproxy writes them (`host:port`), with the errors its clients know."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+
+__all__ = ["ApiError", "bind", "resolve", "split"]
+
+_REASONS = {
+    errno.EADDRINUSE: "address already in use",
+    errno.EACCES: "permission denied",
+    errno.EADDRNOTAVAIL: "cannot assign requested address",
+}
+
+
+class ApiError(Exception):
+    """An error as the API tells it: text and HTTP status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        self.message, self.status = message, status
+        super().__init__(message)
+
+
+def split(address: str) -> tuple[str, int]:
+    """Split `host:port`; the host may be empty or an IPv6 address in brackets.
+
+    Raises:
+        ApiError: when it is not that.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or (host.startswith("[") and not host.endswith("]")):
+        raise ApiError(f"address {address}: missing port in address", 500)
+    if ":" in host and not host.startswith("["):
+        raise ApiError(f"address {address}: too many colons in address", 500)
+    if port and not (port.isascii() and port.isdigit()):
+        raise ApiError(f"lookup tcp/{port}: unknown port", 500)
+    number = int(port or 0)
+    if number > 65535:
+        raise ApiError(f"address {port}: invalid port", 500)
+    return host.strip("[]"), number
+
+
+async def resolve(address: str) -> str:
+    """`host:port` with the host as a number, IPv4 where there is a choice; as it is when the host is empty.
+
+    Raises:
+        ApiError: when it is no address, or the host is unknown.
+    """
+    if not address:
+        return address
+    host, port = split(address)
+    if not host:
+        return f":{port}"
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise ApiError(f"lookup {host}: no such host", 500) from None
+    family, _, _, _, target = min(found, key=lambda f: f[0] != socket.AF_INET)
+    return f"[{target[0]}]:{port}" if family == socket.AF_INET6 else f"{target[0]}:{port}"
+
+
+async def bind(address: str) -> socket.socket:
+    """Make a socket bound to `address`. Nothing said means loopback: only who asks for all interfaces gets them.
+
+    Raises:
+        ApiError: with the text Go's net package has for it.
+    """
+    try:
+        resolved = await resolve(address or "127.0.0.1:0")
+    except ApiError as error:
+        raise ApiError(f"listen tcp: {error.message}", error.status) from None
+    host, port = split(resolved)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if not host:
+        family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        if not host and family is socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind((host, port))
+        sock.listen(1024)
+    except OSError as error:
+        sock.close()
+        reason = _REASONS.get(error.errno or 0, (error.strerror or str(error)).lower())
+        raise ApiError(f"listen tcp {resolved}: bind: {reason}", 500) from None
+    sock.setblocking(False)
+    return sock

@@ -1,0 +1,99 @@
+"""HTTP/1.1 for the API: reads requests within limits of time and size and sends answers; knows no proxy."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from email.utils import formatdate
+from http import HTTPStatus
+from urllib.parse import unquote, urlsplit
+
+import h11
+
+from harness.chaos.server.api import Answer, Api
+
+__all__ = ["serve_client"]
+
+_READ_LIMIT_S = 15.0
+_IDLE_LIMIT_S = 60.0
+_BODY_LIMIT = 16 * 1024 * 1024
+
+
+class _TooLargeError(Exception):
+    """The body is larger than anybody's list of proxies."""
+
+
+async def serve_client(api: Api, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer a client's requests, one after another, until it leaves."""
+    connection = h11.Connection(h11.SERVER)
+    try:
+        while await _serve_one(api, connection, reader, writer):
+            connection.start_next_cycle()
+    except (OSError, TimeoutError, h11.RemoteProtocolError, asyncio.IncompleteReadError) as error:
+        if isinstance(error, h11.RemoteProtocolError) and connection.our_state is h11.IDLE:
+            writer.write(
+                b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+            )
+            writer.write(b"400 Bad Request")
+    finally:
+        with suppress(OSError):
+            writer.close()
+            await writer.wait_closed()
+
+
+async def _serve_one(
+    api: Api, connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> bool:
+    async with asyncio.timeout(_IDLE_LIMIT_S):
+        request = await _next(connection, reader, writer)
+    if not isinstance(request, h11.Request):
+        return False
+    try:
+        async with asyncio.timeout(_READ_LIMIT_S):
+            body = await _body(connection, reader, writer)
+    except _TooLargeError:
+        await _send(connection, writer, Answer(413, b"request body too large\n", "text/plain; charset=utf-8"))
+        return False
+    headers = dict(request.headers)
+    # Split before decoding, so that a name may hold an encoded slash.
+    raw = urlsplit(request.target.decode("latin-1")).path
+    path = tuple(unquote(part) for part in raw.removeprefix("/").split("/"))
+    answer = await api.handle(request.method.decode(), path, body, headers.get(b"user-agent", b"").decode("latin-1"))
+    await _send(connection, writer, answer)
+    return connection.our_state is h11.DONE and connection.their_state is h11.DONE
+
+
+async def _next(connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> object:
+    while (event := connection.next_event()) is h11.NEED_DATA:
+        if connection.they_are_waiting_for_100_continue:
+            go_on = h11.InformationalResponse(status_code=100, headers=[], reason="Continue")
+            writer.write(connection.send(go_on) or b"")
+        connection.receive_data(await reader.read(65536))
+    return event
+
+
+async def _body(connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while isinstance(event := await _next(connection, reader, writer), h11.Data):
+        parts.append(bytes(event.data))
+        size += len(event.data)
+        if size > _BODY_LIMIT:
+            raise _TooLargeError
+    return b"".join(parts)
+
+
+async def _send(connection: h11.Connection, writer: asyncio.StreamWriter, answer: Answer) -> None:
+    headers = [("Date", formatdate(usegmt=True))]
+    if answer.content_type:
+        headers.append(("Content-Type", answer.content_type))
+    if answer.content_type.startswith("text/plain"):
+        headers.append(("X-Content-Type-Options", "nosniff"))
+    if answer.status != HTTPStatus.NO_CONTENT:
+        headers.append(("Content-Length", str(len(answer.body))))
+    reason = HTTPStatus(answer.status).phrase
+    head = connection.send(h11.Response(status_code=answer.status, headers=headers, reason=reason))
+    body = connection.send(h11.Data(data=answer.body)) if answer.body else b""
+    end = connection.send(h11.EndOfMessage())
+    writer.write((head or b"") + (body or b"") + (end or b""))
+    await writer.drain()
