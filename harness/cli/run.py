@@ -68,7 +68,7 @@ def command(
     )
     terminal = terminal_handler(sys.stdout, sys.stderr, json=as_json, report=out)
     try:
-        result, directory = run_pipeline(
+        result = run_pipeline(
             project,
             plan,
             options,

@@ -67,14 +67,14 @@ def run_pipeline(
     handlers: Sequence[EventHandler],
     history: History,
     finish: Callable[[RunResult, Path], object],
-) -> tuple[RunResult, Path]:
+) -> RunResult:
     """Run a plan to its end, or to an interruption.
 
     Args:
         finish: writes the reports, before handlers are told that the run has ended; takes the result and the run's folder.
 
     Returns:
-        The result (exit code 130 when interrupted) and the run's folder.
+        The result; its exit code is 130 when the run was interrupted.
 
     Raises:
         InfrastructureError: when the run's folder cannot be written.
@@ -138,7 +138,7 @@ def run_pipeline(
     )
     finish(result, directory)
     emit(RunFinished(result=result, directory=str(directory)))
-    return result, directory
+    return result
 
 
 def verdict_of(stages: Sequence[StageResult], gates: Sequence[GateOutcome]) -> tuple[Status, str, ExitCode]:
