@@ -1,0 +1,75 @@
+"""Sends the requests of journeys under gevent: pooled connections, one attempt each.
+
+Plain urllib3, not Locust's fast client: geventhttpclient sends an idempotent request again, as often as its pool is large,
+when the server closes the connection without an answer. Under load that hides the failure and multiplies the traffic.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import gevent
+import urllib3
+
+__all__ = ["Answer", "PooledTransport"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response as journeys see it (`harness.system.journeys.Response`)."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        """Body as text; bytes that are not UTF-8 are replaced."""
+        return self.content.decode("utf-8", errors="replace")
+
+    def json(self) -> Any:
+        """Body as JSON."""
+        return jsonlib.loads(self.content)
+
+
+class PooledTransport:
+    """A transport shared by all journeys under way.
+
+    Args:
+        connections: how many to keep open for each service.
+    """
+
+    def __init__(self, connections: int) -> None:
+        self._pool = urllib3.PoolManager(num_pools=64, maxsize=connections, block=False, retries=False)
+
+    def __call__(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        json: object | None,
+        params: Mapping[str, str] | None,
+        name: str,  # noqa: ARG002 - for transports that keep statistics by name
+        timeout_s: float,
+    ) -> Answer:
+        """Send one request.
+
+        Raises:
+            TimeoutError: when the answer is not complete within `timeout_s`.
+            urllib3.exceptions.HTTPError: when no answer came.
+        """
+        body = None if json is None else jsonlib.dumps(json).encode()
+        sent = {"accept": "*/*", **({"content-type": "application/json"} if body is not None else {}), **headers}
+        full = f"{url}{'&' if '?' in url else '?'}{urlencode(params)}" if params else url
+        late = TimeoutError(f"no complete answer within {timeout_s:g} s")
+        # urllib3's own time limits are per socket operation; a server that drips bytes would outlast them.
+        with gevent.Timeout(timeout_s, late):
+            response = self._pool.request(
+                method, full, headers=sent, body=body, redirect=False, retries=False, timeout=None
+            )
+        return Answer(response.status, response.headers, response.data)
