@@ -20,7 +20,10 @@ _MAX_REPORTED = 5
 class _StrictRequest(Request):
     async def json(self) -> Any:
         body = await self.body()
-        return json.loads(body, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_number)
+        document = json.loads(body, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_number)
+        if b"\\ud" in body.lower():
+            _refuse_lone_surrogates(document)
+        return document
 
 
 class StrictRoute(APIRoute):
@@ -92,6 +95,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _number(literal: str) -> float | int:
     number = float(literal)  # to JSON Schema 11.0 is an integer, to strict Python it is not
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def _refuse_lone_surrogates(document: Any) -> None:
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # RFC 8259, section 8.2: half a character cannot be written down, nor sent back
+        raise HTTPException(400, "A text holds half of a surrogate pair.") from None
 
 
 def _no_constant(name: str) -> Any:
