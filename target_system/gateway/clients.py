@@ -39,10 +39,11 @@ class BadCursor(Exception):  # noqa: N818 - an answer, not a failure
 
 
 class OrderRefused(Exception):  # noqa: N818 - an answer, not a failure
-    """Orders said no; `slug` is the name of its problem, empty when it gave none."""
+    """Orders said no, with an HTTP status and the name of its problem; empty when it gave none."""
 
-    def __init__(self, slug: str) -> None:
-        super().__init__(slug)
+    def __init__(self, status: int, slug: str) -> None:
+        super().__init__(f"{status} {slug}")
+        self.status = status
         self.slug = slug
 
 
@@ -174,7 +175,7 @@ class OrdersClient(_Client):
 
     def _order(self, response: httpx.Response, expected: int) -> OrderSeen:
         if 400 <= response.status_code < 500:
-            raise OrderRefused(_slug(response))
+            raise OrderRefused(response.status_code, _slug(response))
         return self.neighbour.parse(response, OrderSeen, expected)
 
 

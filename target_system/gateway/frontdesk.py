@@ -21,13 +21,15 @@ __all__ = ["FrontDesk"]
 # The problems of orders that customers may see, in our words: an internal body is never passed on.
 _KNOWN_REFUSALS = {
     "card-declined": (402, "The card was declined."),
-    "out-of-stock": (409, "There is not enough of a record."),
-    "record-not-found": (422, "A record of the order is not on sale."),
-    "mixed-currencies": (422, "The records of the order are sold in different currencies."),
+    "out-of-stock": (409, "There is not enough left of what was ordered."),
+    "record-not-found": (409, "A record of the order is not on sale."),
+    "order-not-payable": (409, "The records differ in currency, or cost too much for one payment."),
     "idempotency-key-reused": (409, "This Idempotency-Key was used with another request."),
-    "order-in-progress": (409, "The order is still being worked on."),
-    "not-cancellable": (409, "The order cannot be cancelled."),
+    "order-in-progress": (409, "The order is being worked on; ask again."),
+    "order-not-cancellable": (409, "The order cannot be cancelled."),
+    "order-not-found": (404, "There is no such order."),
 }
+_NOT_UNDERSTOOD = "A service behind the shop gave an answer we do not understand."
 
 
 class FrontDesk:
@@ -158,17 +160,19 @@ def _public(order: OrderSeen) -> Order:
 
 
 def _refused(refusal: OrderRefused) -> Problem:
-    if refusal.slug not in _KNOWN_REFUSALS:
-        log.warning("unknown refusal of orders", slug=refusal.slug, trace_id=current_trace().trace_id)
-        return Problem(502, "bad-gateway", "A service behind the shop gave an answer we do not understand.")
-    status, detail = _KNOWN_REFUSALS[refusal.slug]
-    return Problem(status, refusal.slug, detail)
+    if refusal.slug in _KNOWN_REFUSALS:
+        status, detail = _KNOWN_REFUSALS[refusal.slug]
+        return Problem(status, refusal.slug, detail)
+    log.warning("unknown refusal", slug=refusal.slug, status=refusal.status, trace_id=current_trace().trace_id)
+    if refusal.status == 409:
+        return Problem(409, "order-refused", "The order could not be carried out.")
+    return Problem(502, "bad-gateway", _NOT_UNDERSTOOD)
 
 
 def _unavailable(error: NeighbourError) -> Problem:
     _note(error)
     if isinstance(error, NeighbourRefused):
-        return Problem(502, "bad-gateway", "A service behind the shop gave an answer we do not understand.")
+        return Problem(502, "bad-gateway", _NOT_UNDERSTOOD)
     return Problem(503, f"{error.neighbour}-unavailable", f"{error.neighbour} does not answer.", {"Retry-After": "1"})
 
 

@@ -80,7 +80,10 @@ def test_of_many_changes_to_one_version_exactly_one_is_made(catalog):
             answer = await client.put("/records/rec-2", json=RECORD | {"price": price}, headers={"If-Match": '"1"'})
             statuses.append(answer.status_code)
 
-        async with httpx.AsyncClient(base_url=catalog.base_url, trust_env=False) as client, anyio.create_task_group() as g:
+        async with (
+            httpx.AsyncClient(base_url=catalog.base_url, trust_env=False) as client,
+            anyio.create_task_group() as g,
+        ):
             for price in range(1, 21):
                 g.start_soon(change, client, price)
         return statuses

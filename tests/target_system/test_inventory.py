@@ -142,7 +142,9 @@ def test_reserve_commit_and_release_in_a_race_leave_the_books_in_order(inventory
     assert stock(inventory, "rec-9") == (20, 0, 20)
 
 
-@pytest.mark.parametrize("body", [{"lines": []}, {"lines": None}, {"lines": [{"record_id": "rec-1", "quantity": 0}]}, []])
+@pytest.mark.parametrize(
+    "body", [{"lines": []}, {"lines": None}, {"lines": [{"record_id": "rec-1", "quantity": 0}]}, []]
+)
 def test_a_reservation_of_nothing_is_refused(inventory, body):
     assert inventory.put("/reservations/r1", json=body).status_code == 422
 
