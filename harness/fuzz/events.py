@@ -1,0 +1,266 @@
+"""Reads Schemathesis' NDJSON report, one event a line, into what the other modules need. Starts and judges nothing."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["NO_ANSWER", "Answer", "EngineError", "Failure", "OperationTally", "Report", "Step"]
+
+#: Our name for a request that got no answer at all; the other checks are Schemathesis' own.
+NO_ANSWER = "no_answer"
+#: Errors of the network: the request without an answer is in the recording, and is told from there.
+_NETWORK = re.compile(r"Connection|Timeout|ChunkedEncoding|ServerUnavailable|ContentDecoding|RemoteDisconnected")
+_SCHEMA_AT = re.compile(r"Schema at (\S+?):?\s")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response as it was recorded; `headers` have lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One request as it was sent, and its answer; `answer` is None when none came.
+
+    Args:
+        path: path template of the operation, e.g. `/orders/{order_id}`.
+        at: seconds since the epoch.
+        parameter: name of the parameter or field that was made odd, where Schemathesis says so.
+        why: what is odd about it, in Schemathesis' words.
+    """
+
+    method: str
+    url: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    at: float
+    answer: Answer | None
+    parameter: str = ""
+    why: str = ""
+
+    @property
+    def operation(self) -> str:
+        """`POST /orders`."""
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One check that failed on one request.
+
+    Args:
+        check: name of the check, e.g. `not_a_server_error`.
+        operation: the operation it belongs to, e.g. `GET /orders/{order_id}`.
+        steps: the requests that led there, in order; the last is the failing one.
+    """
+
+    check: str
+    operation: str
+    title: str
+    message: str
+    phase: str
+    steps: tuple[Step, ...]
+
+    @property
+    def last(self) -> Step:
+        """The request that failed."""
+        return self.steps[-1]
+
+    @property
+    def variant(self) -> str:
+        """What tells it from other failures of this check on this operation, and is the same in the next run."""
+        where = _SCHEMA_AT.search(self.message) if self.check == "response_schema_conformance" else None
+        status = str(self.last.answer.status) if self.last.answer else "none"
+        return f"{status} {where[1]}" if where else status
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Equal for failures that are the same problem."""
+        return self.check, self.operation, self.variant
+
+
+@dataclass(frozen=True, slots=True)
+class EngineError:
+    """Something Schemathesis itself could not do; `fatal` ended the run."""
+
+    kind: str
+    message: str
+    label: str
+    fatal: bool
+
+
+@dataclass(slots=True)
+class OperationTally:
+    """What one operation received: cases by phase, answers by status (0: no answer)."""
+
+    phases: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def cases(self) -> int:
+        """All cases."""
+        return self.phases.total()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it was answered 2xx at least once."""
+        return any(200 <= status < 300 for status in self.statuses)
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything seen so far of one service; feed it line by line, over as many runs as there are.
+
+    Args:
+        recent_limit: how many of the latest requests to remember, newest last.
+    """
+
+    recent_limit: int = 20
+    failures: dict[tuple[str, str, str], Failure] = field(default_factory=dict)
+    counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    errors: list[EngineError] = field(default_factory=list)
+    operations: dict[str, OperationTally] = field(default_factory=dict)
+    recent: list[Step] = field(default_factory=list)
+    phase: str = ""
+    started: bool = False
+    finished: bool = False
+    stop_reason: str = ""
+    server_gone: bool = False
+
+    @property
+    def cases(self) -> int:
+        """Requests sent."""
+        return sum(t.cases for t in self.operations.values())
+
+    def begin(self) -> None:
+        """Forget how the run before ended; what it found stays."""
+        self.started = self.finished = self.server_gone = False
+        self.stop_reason = self.phase = ""
+
+    def feed(self, line: bytes | str) -> None:
+        """Take one line of the report; one that is not an event is an error of the engine."""
+        try:
+            ((kind, event),) = json.loads(line).items()
+        except (ValueError, AttributeError):
+            self.errors.append(EngineError("Report", f"a line that is no event: {line[:200]!r}", "", fatal=True))
+            return
+        match kind:
+            case "Initialize":
+                self.started = True
+            case "PhaseStarted":
+                self.phase = event["phase"]["name"]
+            case "ScenarioFinished":
+                self._scenario(event)
+            case "NonFatalError":
+                self._error(event)
+            case "FatalError":
+                self.errors.append(_engine_error(event.get("exception", {}), "", fatal=True))
+            case "EngineFinished":
+                self.finished, self.stop_reason = True, event.get("stop_reason", "")
+
+    def _error(self, event: dict[str, Any]) -> None:
+        value = event.get("value", {})
+        if value.get("type") == "ServerUnavailable":
+            self.server_gone = True
+        elif not _NETWORK.search(str(value.get("type", ""))):
+            self.errors.append(_engine_error(value, event.get("label", ""), fatal=False))
+
+    def _scenario(self, event: dict[str, Any]) -> None:
+        recorder = event["recorder"]
+        steps = dict(_steps(recorder))
+        for step in steps.values():
+            tally = self.operations.setdefault(step.operation, OperationTally())
+            tally.phases[event["phase"]] += 1
+            tally.statuses[step.answer.status if step.answer else 0] += 1
+            if step.answer is None:
+                message = "the connection ended, or the time limit of the request ran out, before an answer came"
+                self._add(Failure(NO_ANSWER, step.operation, "No answer", message, event["phase"], (step,)))
+        self.recent = [*self.recent, *steps.values()][-self.recent_limit :]
+        for case_id, checks in recorder.get("checks", {}).items():
+            for check in checks:
+                if check["status"] == "failure":
+                    self._failure(event["phase"], case_id, check, steps)
+
+    def _failure(self, phase: str, case_id: str, check: dict[str, Any], steps: dict[str, Step]) -> None:
+        said = check["failure_info"]["failure"]
+        step = steps.get(said.get("case_id") or case_id) or steps.get(case_id)
+        if step is None:  # never seen; without its request nothing can be shown or replayed
+            self.errors.append(EngineError(said["type"], said["message"], said["operation"], fatal=False))
+            return
+        led = tuple(s for s in steps.values() if s.at < step.at) if phase == "stateful" else ()
+        self._add(Failure(check["name"], said["operation"], said["title"], said["message"], phase, (*led, step)))
+
+    def _add(self, failure: Failure) -> None:
+        """Keep the failure that is easiest to follow: fewest steps, then the shortest request."""
+        self.counts[failure.key] += 1
+        known = self.failures.get(failure.key)
+        if known is None or _effort(failure) < _effort(known):
+            self.failures[failure.key] = failure
+
+
+def _effort(failure: Failure) -> tuple[int, int]:
+    return len(failure.steps), len(failure.last.url) + len(failure.last.body or b"")
+
+
+def _engine_error(value: dict[str, Any], label: str, *, fatal: bool) -> EngineError:
+    return EngineError(str(value.get("type", "Error")), str(value.get("message", "")), label, fatal)
+
+
+def _steps(recorder: dict[str, Any]) -> Iterator[tuple[str, Step]]:
+    """Recorded requests by case id, in the order they were sent."""
+    interactions: dict[str, Any] = recorder.get("interactions", {})
+    for case_id, one in sorted(interactions.items(), key=lambda item: item[1].get("timestamp", 0.0)):
+        case: dict[str, Any] = recorder.get("cases", {}).get(case_id, {}).get("value", {})
+        request = one["request"]
+        parameter, why = _oddity(case.get("meta", {}))
+        yield (
+            case_id,
+            Step(
+                method=request["method"],
+                url=request["uri"],
+                path=case.get("path", ""),
+                headers=_headers(request.get("headers", {})),
+                body=_bytes(request["body"]) if "body" in request else None,
+                at=one.get("timestamp", 0.0),
+                answer=_answer(one["response"]) if "response" in one else None,
+                parameter=parameter,
+                why=why,
+            ),
+        )
+
+
+def _answer(response: dict[str, Any]) -> Answer:
+    headers = {name.lower(): value for name, value in _headers(response.get("headers", {})).items()}
+    return Answer(response["status_code"], headers, _bytes(response.get("content", "")))
+
+
+def _headers(headers: dict[str, Any]) -> dict[str, str]:
+    return {n: ", ".join(map(str, v)) if isinstance(v, list) else str(v) for n, v in headers.items()}
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, dict) and "$base64" in value:
+        return base64.b64decode(value["$base64"])
+    return str(value).encode("utf-8", errors="surrogatepass")
+
+
+def _oddity(meta: dict[str, Any]) -> tuple[str, str]:
+    """Which parameter was made odd, and how, from the coverage and negative data that say so."""
+    data = meta.get("phase", {}).get("data", {})
+    if meta.get("generation", {}).get("mode") != "negative":
+        return "", ""
+    pointer = str(data.get("location") or "")
+    inner = re.match(r"/properties/([^/]+)", pointer)
+    name = inner[1] if inner else ("" if data.get("parameter_location") == "body" else data.get("parameter") or "")
+    return str(name), str(data.get("description") or "")

@@ -1,0 +1,263 @@
+"""The door of this room: the fuzz stage. It decides order and time; the modules beside it do the parts."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import anyio
+import anyio.to_thread
+from pydantic import Field
+
+from harness.errors import HarnessError, InfrastructureError
+from harness.evidence import Artifact, Finding, Measure, Redactor, StageResult
+from harness.pipeline.stage import Environment, StageContext
+from harness.system.config import Duration, StageSettings
+from harness.system.model import Service, System
+
+if TYPE_CHECKING:
+    from harness.fuzz.session import Session
+    from harness.system.runtime import ProcessRuntime
+
+__all__ = ["FuzzSettings", "FuzzStage"]
+
+_PER_SERVICE_S = {"quick": 6.0, "full": 60.0}
+#: Start-up of Schemathesis, twice for each service, in seconds; only for telling how far the stage is.
+_OVERHEAD_S = 3.0
+
+
+class FuzzSettings(StageSettings):
+    """`[stages.fuzz]`; everything else belongs into the project's own `schemathesis.toml`."""
+
+    max_time: Duration | None = Field(
+        None,
+        description="Time for a service of average size; larger ones get more, in proportion to their operations. "
+        "6s in the quick profile, 60s in the full one.",
+    )
+    max_examples: int | None = Field(None, ge=1, description="The most examples for one operation and phase.")
+    checks: tuple[str, ...] = Field((), description="Schemathesis checks to run; all by default.")
+    exclude_checks: tuple[str, ...] = Field((), description="Schemathesis checks to leave out.")
+    exclude: tuple[str, ...] = Field((), description="Services not to fuzz.")
+    time_limit: Duration = Field(900.0, description="The longest the stage may take.")
+
+
+class FuzzStage:
+    """Schemathesis on every service with an OpenAPI document, all phases; failures are replayed before they are told."""
+
+    name: ClassVar[str] = "fuzz"
+    title: ClassVar[str] = "services answer any input as their OpenAPI documents say"
+    settings: ClassVar[type[StageSettings]] = FuzzSettings
+    after: ClassVar[tuple[str, ...]] = ("schema",)
+    requires: ClassVar[tuple[str, ...]] = ()
+    exclusive: ClassVar[bool] = False
+    # A system of its own: what fuzzing leaves in the stores must not reach other stages.
+    environment: ClassVar[Environment] = Environment.NONE
+
+    def inputs(self, system: System, settings: StageSettings) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
+        """The services' code, documents kept as files, and Schemathesis' configuration."""
+        documents = (s.openapi for s in system.services.values())
+        files = (d for d in documents if d and not d.startswith("/") and "//" not in d)
+        return (*files, "schemathesis.toml", "**/*.py")
+
+    async def run(self, context: StageContext) -> StageResult:
+        """Fuzz.
+
+        Raises:
+            UsageError: when traffic was not invited, a service does not exist, or `schemathesis.toml` is refused.
+            InfrastructureError: when Schemathesis broke and nothing else was found.
+        """
+        from harness.fuzz.process import warm_up
+        from harness.fuzz.targets import candidates, check_invited
+
+        settings = context.settings_as(FuzzSettings)
+        services, left = candidates(context.system, context.only, settings.exclude)
+        for name, reason in left.items():
+            context.note(f"{name} is not fuzzed: {reason}")
+        if not services:
+            reasons = "; ".join(f"{name} {reason}" for name, reason in left.items())
+            return context.result(
+                work={"services": 0, "operations": 0, "cases": 0}, reason=f"nothing to fuzz: {reasons}"
+            )
+        runtime = context.runtime()
+        check_invited(context.system, runtime.addresses, services)
+        await warm_up(_cache(context), context.directory / "hypothesis.log")
+        async with runtime.running():
+            sessions = await _sessions(context, settings, services, runtime)
+            await _side_by_side(context, sessions)
+        await _second_chance(context, sessions)
+        return _conclude(context, sessions)
+
+
+async def _sessions(
+    context: StageContext, settings: FuzzSettings, services: Iterable[Service], runtime: ProcessRuntime
+) -> list[Session]:
+    """One for each service whose document can be used, largest first; a document that cannot is a finding."""
+    from harness.fuzz.session import Options, Session
+    from harness.fuzz.targets import Target, load_document, shares
+    from harness.fuzz.telling import Teller
+    from harness.system.auth import resolve
+
+    services = list(services)
+    documents = {s.name: await load_document(s, runtime.addresses[s.name], context.root) for s in services}
+    usable = {n: d for n, d in documents.items() if not d.problem}
+    per_service = settings.max_time or _PER_SERVICE_S[context.profile]
+    # Somebody who asks for one service wants to see again what a whole run found, where it may have had a larger share.
+    seconds = shares(usable, per_service * 2 if context.only else per_service)
+    config = context.root / "schemathesis.toml"
+    options = Options(
+        root=context.root,
+        directory=context.directory,
+        cache=_cache(context),
+        config=config if config.is_file() else None,
+        seed=context.seed,
+        max_examples=settings.max_examples,
+        checks=settings.checks,
+        exclude_checks=settings.exclude_checks,
+    )
+    progress = _Progress(context, sum(seconds.values()) + _OVERHEAD_S * len(usable))
+    sessions = []
+    for service in services:
+        auth = await anyio.to_thread.run_sync(resolve, service, context.root)
+        redactor = Redactor((*context.system.redact, *auth), _secrets(auth))
+        teller = Teller(service.name, redactor, _rerun(context, service.name))
+        document = documents[service.name]
+        if document.problem:
+            context.found(teller.document(document.location, document.problem))
+            continue
+        target = Target(service.name, runtime.addresses[service.name], document, auth, seconds[service.name])
+        sessions.append(Session(target, runtime, options, teller, redactor, context.found, progress.tick))
+    sessions.sort(key=lambda s: -s.target.seconds)
+    progress.sessions = sessions
+    return sessions
+
+
+def _cache(context: StageContext) -> Path:
+    return context.root / ".harness" / "cache" / "hypothesis"
+
+
+def _secrets(auth: Mapping[str, str]) -> list[str]:
+    """The header values, and the tokens in them without the scheme before."""
+    return [secret for value in auth.values() for secret in (value, value.rpartition(" ")[2])]
+
+
+def _rerun(context: StageContext, service: str) -> str:
+    profile = "" if context.profile == "quick" else f" --profile {context.profile}"
+    return f"harness run {context.name} --only service={service} --seed {context.seed}{profile}"
+
+
+class _Progress:
+    """How far the stage is, in seconds of work of all services together."""
+
+    def __init__(self, context: StageContext, total_s: float) -> None:
+        self._context, self._total_s = context, total_s
+        self._told = 0.0
+        self.sessions: list[Session] = []
+
+    def tick(self) -> None:
+        """Tell, at most twice a second."""
+        now = time.monotonic()
+        if now - self._told < 0.5:
+            return
+        self._told = now
+        done = sum(s.target.seconds + _OVERHEAD_S if s.ended else s.elapsed_s(now) for s in self.sessions)
+        cases = sum(s.report.cases for s in self.sessions)
+        busy = ", ".join(s.target.name for s in self.sessions if s.begun and not s.ended)
+        self._context.progress(min(done, self._total_s), self._total_s, f"{cases} cases; now {busy}")
+
+
+async def _side_by_side(context: StageContext, sessions: list[Session]) -> None:
+    """As many at once as the stage may keep processes busy, largest first.
+
+    Raises:
+        UsageError: the first session's; the others are cancelled.
+    """
+    waiting = iter(sessions)
+
+    async def work() -> None:
+        for session in waiting:
+            await session.run()
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(max(1, min(context.jobs, len(sessions)))):
+                tasks.start_soon(work)
+    except* HarnessError as group:
+        raise group.exceptions[0] from None
+
+
+async def _second_chance(context: StageContext, sessions: list[Session]) -> None:
+    """What did not show again may depend on what the service had stored: replay it once more on a fresh start."""
+    from harness.fuzz.replay import Replayer
+
+    doubtful = [(s, f) for s in sessions for f in s.doubtful]
+    if not doubtful:
+        return
+    runtime = context.runtime(label="replay")
+    async with runtime.running():
+        for session, failure in doubtful:
+            target = session.target
+            replayer = Replayer(runtime.addresses[target.name], target.document.text)
+            again = await anyio.to_thread.run_sync(replayer.shows_again, failure)
+            session.tell(failure, reproduced=again)
+
+
+def _conclude(context: StageContext, sessions: list[Session]) -> StageResult:
+    broken = [text for s in sessions for text in s.broken]
+    if broken and not context.findings:
+        raise InfrastructureError("; ".join(broken))
+    for session in sessions:
+        for finding in _coverage_findings(session):
+            context.found(finding)
+    work = {
+        "services": sum(s.report.cases > 0 for s in sessions),
+        "operations": sum(len(s.reached) for s in sessions),
+        "cases": sum(s.report.cases for s in sessions),
+    }
+    reason = f"Schemathesis broke: {'; '.join(broken)}" if broken else ""
+    return context.result(
+        work=work,
+        measures=[m for s in sessions for m in _measures(s)],
+        artifacts=_artifacts(context, sessions),
+        reason=reason,
+    )
+
+
+def _coverage_findings(session: Session) -> Iterator[Finding]:
+    """Declared operations that were never accepted, or never even reached."""
+    for operation in session.target.document.operations:
+        tally = session.report.operations.get(operation)
+        if tally is None:
+            yield session.teller.never_reached(operation)
+        elif not tally.accepted:
+            statuses = ", ".join(f"{status or 'none'} ({n}x)" for status, n in tally.statuses.most_common(5))
+            yield session.teller.never_accepted(operation, statuses)
+
+
+def _measures(session: Session) -> Iterator[Measure]:
+    labels = {"service": session.target.name}
+    cases, declared = session.report.cases, session.target.document.operations
+    accepted = sum(session.report.operations[o].accepted for o in session.reached)
+    yield Measure("fuzz.cases", cases, "count", labels)
+    yield Measure("fuzz.rate", cases / session.spent_s if session.spent_s else 0.0, "1/s", labels)
+    yield Measure("fuzz.operation_coverage", accepted / len(declared), "ratio", labels)
+
+
+def _artifacts(context: StageContext, sessions: list[Session]) -> list[Artifact]:
+    """What every operation received, and Schemathesis' own words."""
+    table = {
+        s.target.name: {
+            name: {"cases": t.cases, "phases": dict(t.phases), "statuses": dict(sorted(t.statuses.items()))}
+            for name, t in sorted(s.report.operations.items())
+        }
+        for s in sessions
+    }
+    file = context.directory / "operations.json"
+    file.write_text(json.dumps(table, indent=1), encoding="utf-8")
+    logs = sorted(log for s in sessions for log in (context.directory / s.target.name).glob("*.log"))
+    return [
+        context.artifact(file, "what each operation received", "application/json"),
+        *(context.artifact(log, f"Schemathesis on {log.parent.name}, {log.stem}") for log in logs),
+    ]

@@ -1,0 +1,87 @@
+"""One run of the fuzz stage on a system of victims, shared by all tests and by all xdist workers: it takes a while."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import pytest
+
+from harness.evidence import Finding, StageResult, from_json, to_json
+from harness.fuzz import FuzzStage
+from harness.pipeline import Event, Note
+from tests.helpers import make_context, write_project
+
+VICTIM = Path(__file__).with_name("victim.py")
+TOKEN = "sesame-open-please"
+
+
+@dataclass(frozen=True, slots=True)
+class Fuzzed:
+    """What the stage concluded, and what it said on the way."""
+
+    result: StageResult
+    notes: list[str]
+    folder: Path
+
+    def about(self, service: str) -> list[Finding]:
+        return [f for f in self.result.findings if f.place.service == service]
+
+    def rules(self, service: str) -> set[str]:
+        return {f.rule for f in self.about(service) if f.severity != "info"}
+
+
+def service(name: str, *defects: str, auth: bool = True, more: str = "") -> str:
+    command = [sys.executable, str(VICTIM), *defects]
+    words = ", ".join(f'"{w}"' for w in command)
+    login = f'auth = {{ value = "Bearer {TOKEN}" }}' if auth else ""
+    return f'[services.{name}]\ncommand = [{words}]\nopenapi = "/openapi.json"\n{login}\n{more}\n'
+
+
+def fuzz(root: Path, toml: str, **more: object) -> Fuzzed:
+    events: list[Event] = []
+    project = write_project(root, toml)
+    context = make_context(project, FuzzStage(), events, **more)  # type: ignore[arg-type]  # passed on as it comes
+    result = anyio.run(FuzzStage().run, context)
+    return Fuzzed(result, [e.text for e in events if isinstance(e, Note)], root)
+
+
+def once(tmp_path_factory: pytest.TempPathFactory, name: str, toml: str) -> Fuzzed:
+    """Fuzz once for all workers: the first does it, the others wait and read its result."""
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"fuzz-{name}"
+    root.mkdir(exist_ok=True)
+    kept = root / "result.json"
+    with (root / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            fuzzed = fuzz(root, toml)
+            (root / "notes").write_text("\n".join(fuzzed.notes), encoding="utf-8")
+            kept.write_text(to_json(fuzzed.result), encoding="utf-8")
+    notes = (root / "notes").read_text(encoding="utf-8").splitlines()
+    return Fuzzed(from_json(StageResult, kept.read_text(encoding="utf-8")), notes, root)
+
+
+@pytest.fixture(scope="session")
+def victims(tmp_path_factory: pytest.TempPathFactory) -> Fuzzed:
+    """Seven services with defects of different kinds, one without a document, one clean."""
+    return once(
+        tmp_path_factory,
+        "victims",
+        "\n".join((
+            '[system]\nname = "victims"\nentry = "clean"\n[stages.fuzz]\nmax_time = "3s"',
+            service("clean"),
+            service("rough", "server_error", "undeclared_status", "hostile"),
+            service("sloppy", "wrong_schema", "ignored_auth"),
+            service("dangling", "error_after_delete"),
+            service("mortal", "crash"),
+            service("moody", "flaky", more='env = { FLAKED = "{root}/flaked" }'),
+            service("homepage", "document_not_json"),
+            service("giant", "document_huge"),
+            service("silent").replace('openapi = "/openapi.json"', ""),
+        )),
+    )  # fmt: skip
