@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -15,11 +15,13 @@ from target_system.kit.http import Router, handle_http_error, handle_invalid_req
 from target_system.kit.metrics import metrics_page
 from target_system.kit.models import Reply
 from target_system.kit.openapi import complete_openapi
-from target_system.kit.outbox import Outbox
 from target_system.kit.problems import Problem, handle_problem, problems
 from target_system.kit.settings import Settings
-from target_system.kit.store import Store
 from target_system.kit.test_profile import StateHandlers, add_test_routes
+
+if TYPE_CHECKING:  # SQLAlchemy is a third of a service's start; the gateway has no store and does without
+    from target_system.kit.outbox import Outbox
+    from target_system.kit.store import Store
 
 __all__ = ["create_app", "serve"]
 
@@ -40,10 +42,10 @@ def create_app(
     router: Router,
     domain: object,
     version: str = "1.0.0",
-    store: Store | None = None,
+    store: "Store | None" = None,
     resources: Sequence[AbstractAsyncContextManager[Any]] = (),
     events: Sequence[EventType] = (),
-    outbox: Outbox | None = None,
+    outbox: "Outbox | None" = None,
     states: StateHandlers | None = None,
 ) -> FastAPI:
     """Make a service.
@@ -125,7 +127,7 @@ def _add_routes(app: FastAPI, routers: Iterable[Router]) -> None:
         app.router.routes.extend(router.routes)
 
 
-def _operations(store: Store | None) -> Router:
+def _operations(store: "Store | None") -> Router:
     router = Router()
 
     @router.get("/health/live", tags=["operations"])

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import FastAPI
 from fastapi.responses import Response
@@ -11,9 +11,11 @@ from pydantic import BaseModel, Field, JsonValue
 
 from target_system.kit.asyncapi import CLOUDEVENTS_JSON
 from target_system.kit.http import Router
-from target_system.kit.outbox import Outbox
 from target_system.kit.problems import Problem
-from target_system.kit.store import Store
+
+if TYPE_CHECKING:
+    from target_system.kit.outbox import Outbox
+    from target_system.kit.store import Store
 
 __all__ = ["StateHandler", "StateHandlers", "add_test_routes"]
 
@@ -38,7 +40,7 @@ class _MessageRequest(BaseModel):
     provider_states: list[_NamedState] = Field(default_factory=list, alias="providerStates")
 
 
-def add_test_routes(app: FastAPI, states: StateHandlers, store: Store | None, outbox: Outbox | None) -> None:
+def add_test_routes(app: FastAPI, states: StateHandlers, store: "Store | None", outbox: "Outbox | None") -> None:
     """Add `/_provider_states`, and `/_messages` where there is an outbox; neither shows in the OpenAPI document."""
     router = Router()
 
