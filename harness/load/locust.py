@@ -83,10 +83,10 @@ class ArrivalUser(LocustUser):
         self._halt = gevent.event.Event()
         self._first = next(ArrivalUser._instances) == 0
 
-    def stop(self, force: bool = False) -> Any:
+    def stop(self, force: bool = False) -> bool:
         """End the schedule; walks under way may end (Locust's stop timeout)."""
         self._halt.set()
-        return super().stop(force)
+        return bool(super().stop(force))
 
     @task
     def generate(self) -> None:
@@ -150,7 +150,8 @@ class _Generator:
         while (left := due - time.perf_counter()) > 0:
             if halt.wait(left):
                 return True
-        return halt.is_set()
+        gevent.sleep(0)  # behind schedule: arrivals still start, and walks under way still move
+        return bool(halt.is_set())
 
     def _start(self, arrival: Arrival) -> None:
         if len(self._walking) >= self._limit:

@@ -168,7 +168,7 @@ class LoadResult:
     def latency_chart(self) -> Chart:
         """Latency over time, p50 and p99 of each journey."""
         lines = tuple(
-            Series(f"{name} {which}", tuple((s.at, getattr(s, which)) for s in self._of(name) if s.arrivals))
+            Series(f"{name} {which}", tuple((s.at, getattr(s, which)) for s in self._of(name) if s.p99))
             for name in self._names()
             for which in ("p50", "p99")
         )

@@ -1,0 +1,217 @@
+"""The load stage: Locust in a child process for a while, and what came of it. Judging the numbers is done in `judge`."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from harness.errors import InfrastructureError, UsageError
+from harness.evidence import Artifact, StageResult
+from harness.pipeline.stage import Environment, StageContext
+from harness.system.config import Duration, QuantityText, StageSettings
+from harness.system.model import System, is_loopback
+
+__all__ = ["LoadSettings", "LoadStage"]
+
+_START_UP_S = 30.0
+_DRAIN_S = 5.0
+
+
+class LoadSettings(StageSettings):
+    """`[stages.load]`."""
+
+    rate: QuantityText = Field("20/s", validate_default=True, description="Journeys started per second, all together.")
+    duration: Duration = Field(12.0, description="How long walks are counted.")
+    warmup: Duration = Field(2.0, description="How long walks are made before they are counted.")
+    arrival: Literal["constant", "poisson"] = Field("constant", description="Spacing of arrivals.")
+    max_error_rate: QuantityText = Field(
+        "1%", validate_default=True, description="Share of a journey's walks that may fail."
+    )
+    request_timeout: Duration = Field(10.0, description="The longest one request may take.")
+    max_in_flight: int = Field(500, ge=1, description="An arrival that finds so many journeys under way fails at once.")
+    max_lateness: Duration = Field(
+        0.1, description="Where the generator itself is later than this at p99, latencies are not judged."
+    )
+    users: int = Field(10, ge=1, description="Users of a locustfile that does not use harness.load.locust.ArrivalUser.")
+
+
+class LoadStage:
+    """Journeys as users at a constant arrival rate."""
+
+    name: ClassVar[str] = "load"
+    title: ClassVar[str] = "Load"
+    settings: ClassVar[type[StageSettings]] = LoadSettings
+    after: ClassVar[tuple[str, ...]] = ("schema", "consumer", "provider", "fuzz", "smoke")
+    requires: ClassVar[tuple[str, ...]] = ("smoke",)
+    exclusive: ClassVar[bool] = True
+    environment: ClassVar[Environment] = Environment.SYSTEM
+
+    def inputs(self, system: System, settings: StageSettings) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
+        """Files the outcome depends on."""
+        return (system.suites.locustfile, system.suites.journeys)
+
+    async def run(self, context: StageContext) -> StageResult:
+        """Run Locust and read what it left.
+
+        Raises:
+            UsageError: when a target is not allowed, or the locustfile cannot be used.
+            InfrastructureError: when Locust fails, or runs into its time limit.
+        """
+        locustfile = context.system.suites.locustfile
+        if not (context.root / locustfile).is_file():
+            return context.result(work={"journeys": 0}, reason=_missing(locustfile))
+        check_targets(context)
+        await _run_locust(context)
+        return _conclude(context)
+
+
+def check_targets(context: StageContext) -> None:
+    """Make sure that no load goes where it was not invited.
+
+    Raises:
+        UsageError: naming the service.
+    """
+    if context.system.runtime.production:
+        raise UsageError("load is not put on production (runtime.production = true); synthetic checks only.")
+    for service, url in context.addresses.items():
+        host = urlsplit(url).hostname or url
+        if not is_loopback(url) and host not in context.system.runtime.allow_targets:
+            raise UsageError(
+                f"services.{service} runs at {url}, which is not this machine: load refuses it. "
+                f'To allow it: [runtime] allow_targets = ["{host}"].'
+            )
+
+
+def _missing(locustfile: str) -> str:
+    return (
+        f"there is no {locustfile}, so no load was made. Write one (docs/how-to/load.md has a ten-line example), "
+        f"or switch the stage off: [stages.load] enabled = false, reason = ..."
+    )
+
+
+async def _run_locust(context: StageContext) -> None:
+    import anyio
+
+    from harness.system.children import run_child
+
+    settings = context.settings_as(LoadSettings)
+    total_s = math.ceil(settings.warmup + settings.duration)
+    limit_s = total_s + settings.request_timeout + _DRAIN_S + _START_UP_S
+    log = context.directory / "locust.log"
+    for stale in (_result_file(context), _stats_file(context), log):
+        stale.unlink(missing_ok=True)
+    with anyio.fail_after(limit_s + _START_UP_S):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_tell_progress, context, total_s)
+            done = await run_child(
+                command(context, total_s),
+                cwd=context.root,
+                log=log,
+                time_limit_s=limit_s,
+                env=_environment(context, settings),
+            )
+            tasks.cancel_scope.cancel()
+    if done.timed_out:
+        raise InfrastructureError(f"Locust did not end within {limit_s:g} s; see {log}")
+    if not _result_file(context).is_file() and not _stats_file(context).is_file():
+        raise _why_nothing(context, log, done.returncode)
+
+
+def command(context: StageContext, total_s: int) -> list[str]:
+    """The command line of Locust; the plugin's own options go through the environment, so that any locustfile takes it."""
+    settings = context.settings_as(LoadSettings)
+    users = str(settings.users)
+    return [
+        *(sys.executable, "-m", "locust", "-f", context.system.suites.locustfile),
+        *("--headless", "--only-summary", "--host", context.addresses[context.system.entry]),
+        *("--users", users, "--spawn-rate", users, "--run-time", f"{total_s}s"),
+        *("--stop-timeout", str(math.ceil(settings.request_timeout))),
+        # Locust adds `.json` to this name.
+        *("--json-file", str(_stats_file(context).with_suffix(""))),
+    ]
+
+
+def _environment(context: StageContext, settings: LoadSettings) -> dict[str, str]:
+    return {
+        "HARNESS_LOAD_RATE": str(settings.rate.in_unit("1/s")),
+        "HARNESS_LOAD_ARRIVAL": settings.arrival,
+        "HARNESS_LOAD_SEED": str(context.seed),
+        "HARNESS_LOAD_WARMUP": str(settings.warmup),
+        "HARNESS_LOAD_TIMEOUT": str(settings.request_timeout),
+        "HARNESS_LOAD_IN_FLIGHT": str(settings.max_in_flight),
+        "HARNESS_LOAD_ENTRY": context.system.entry,
+        "HARNESS_LOAD_BASE_URLS": ",".join(f"{n}={url}" for n, url in context.addresses.items()),
+        "HARNESS_LOAD_RESULT": str(_result_file(context)),
+    }
+
+
+async def _tell_progress(context: StageContext, total_s: int) -> None:
+    import anyio
+
+    begun = anyio.current_time()
+    while (elapsed := anyio.current_time() - begun) < total_s:
+        context.progress(elapsed, total_s, "load")
+        await anyio.sleep(1)
+    context.progress(total_s, total_s, "waiting for the last answers")
+
+
+def _result_file(context: StageContext) -> Path:
+    return context.directory / "load.json"
+
+
+def _stats_file(context: StageContext) -> Path:
+    return context.directory / "locust-stats.json"
+
+
+def _why_nothing(context: StageContext, log: Path, returncode: int) -> Exception:
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    file = context.system.suites.locustfile
+    lines = [line for line in text.splitlines() if line.strip()]
+    said = next((line for line in reversed(lines) if not line.startswith((" ", "["))), lines[-1] if lines else "")
+    if "Traceback" in text:
+        return UsageError(f"{file} does not import: {said} (whole traceback in {log})")
+    if "No User class found" in text:
+        return UsageError(
+            f"{file} has no user class: derive one from harness.load.locust.ArrivalUser or locust.HttpUser."
+        )
+    return InfrastructureError(f"Locust ended with {returncode} and left no result; last line of {log}: {said}")
+
+
+def _conclude(context: StageContext) -> StageResult:
+    from harness.evidence import CHART_MEDIA_TYPE, write_chart
+    from harness.load import judge, native
+    from harness.load.result import LoadResult
+
+    settings = context.settings_as(LoadSettings)
+    file = _result_file(context)
+    if file.is_file():
+        result = LoadResult.read(file)
+    else:
+        result = native.read_stats(_stats_file(context), seed=context.seed)
+        result.write(file)
+        context.note(judge.CLOSED_MODEL)
+    limits = judge.Limits(
+        max_error_rate=settings.max_error_rate.in_unit("ratio"),
+        max_lateness_ms=settings.max_lateness * 1000,
+        logs=context.service_logs,
+        reproduce=f"harness run load --seed {context.seed}",
+        redact=context.redactor.text,
+    )
+    charts = {"series": result.latency_chart(), "series-rate": result.rate_chart()}
+    artifacts: list[Artifact] = [context.artifact(file, "load", "application/vnd.harness.load+json")]
+    for name, chart in charts.items():
+        if any(s.points for s in chart.series):
+            path = write_chart(context.directory / f"{name}.json", chart)
+            artifacts.append(context.artifact(path, name, CHART_MEDIA_TYPE))
+    artifacts.append(context.artifact(context.directory / "locust.log", "locust.log"))
+    return context.result(
+        work=judge.work(result),
+        measures=judge.measures(result, limits),
+        findings=judge.findings(result, limits),
+        artifacts=artifacts,
+    )
