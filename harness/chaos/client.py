@@ -1,0 +1,209 @@
+"""A client of a Toxiproxy server: toxiproxy-python's classes, with their faults repaired; starts no server.
+
+Repaired: several servers at once (each client keeps its own), time limits on every request, toxics can be updated,
+`add_toxic` returns the toxic, `version` is text, `destroy` takes a name, `populate` is one request and returns every proxy,
+a 5xx is an error with the server's text, `down` restores what was, names may hold any character.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from toxiproxy import Proxy, Toxiproxy
+from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
+from toxiproxy.toxic import Toxic
+
+from harness.errors import InfrastructureError
+
+__all__ = ["InvalidToxic", "NotFound", "ProxyExists", "Server", "ServerProxy", "Toxic"]
+
+_KNOWN = {400: InvalidToxic, 404: NotFound, 409: ProxyExists}
+
+
+class _Consumer:
+    """Requests to one server."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        self.url, self._timeout_s = url.rstrip("/"), timeout_s
+        self._session = requests.Session()
+        # A proxy set for the machine has no business between us and a server on loopback.
+        self._session.trust_env = False
+
+    def send(self, method: str, path: str, json: object = None) -> requests.Response:
+        """Send a request and check the answer.
+
+        Raises:
+            InvalidToxic, NotFound, ProxyExists: for 400, 404 and 409, as toxiproxy-python has it.
+            InfrastructureError: for any other error status, and when there is no answer.
+        """
+        try:
+            response = self._session.request(method, self.url + path, json=json, timeout=self._timeout_s)
+        except requests.RequestException as error:
+            raise InfrastructureError(f"no answer from the Toxiproxy server at {self.url}: {error}") from None
+        if response.status_code >= 400:
+            text = _error_text(response)
+            known = _KNOWN.get(response.status_code)
+            if known is not None:
+                raise known(text)
+            raise InfrastructureError(
+                f"the Toxiproxy server at {self.url} answered {response.status_code} to {method} {path}: {text}"
+            )
+        return response
+
+
+class ServerProxy(Proxy):  # type: ignore[misc]  # toxiproxy-python has no types
+    """A proxy of one server; `upstream`, `listen` and `enabled` are as last seen."""
+
+    def __init__(self, consumer: _Consumer, values: Mapping[str, Any]) -> None:
+        super().__init__(**values)
+        self._consumer = consumer
+        self._path = f"/proxies/{quote(self.name, safe='')}"
+
+    def toxics(self) -> dict[str, Toxic]:
+        """Toxics by name."""
+        return {t["name"]: Toxic(**t) for t in self._consumer.send("GET", f"{self._path}/toxics").json()}
+
+    def add_toxic(self, **toxic: Any) -> Toxic:
+        """Add a toxic: `type`, and `name`, `stream`, `toxicity`, `attributes` if they are to differ from the defaults.
+
+        Raises:
+            InvalidToxic: when the server does not know such a toxic.
+            ProxyExists: when there is a toxic of that name.
+        """
+        return Toxic(**self._consumer.send("POST", f"{self._path}/toxics", toxic).json())
+
+    def update_toxic(
+        self, name: str, attributes: Mapping[str, int] | None = None, toxicity: float | None = None
+    ) -> Toxic:
+        """Change a toxic; what is not given stays."""
+        change: dict[str, object] = {"attributes": dict(attributes or {})}
+        if toxicity is not None:
+            change["toxicity"] = toxicity
+        return Toxic(**self._consumer.send("POST", f"{self._path}/toxics/{quote(name, safe='')}", change).json())
+
+    def destroy_toxic(self, toxic_name: str) -> bool:
+        """Take a toxic away."""
+        self._consumer.send("DELETE", f"{self._path}/toxics/{quote(toxic_name, safe='')}")
+        return True
+
+    def destroy(self) -> bool:
+        """Delete the proxy."""
+        self._consumer.send("DELETE", self._path)
+        return True
+
+    def disable(self) -> None:
+        """Close its connections and refuse new ones."""
+        self._enable(False)
+
+    def enable(self) -> None:
+        """Listen again."""
+        self._enable(True)
+
+    @contextmanager
+    def down(self) -> Iterator[ServerProxy]:
+        """Disabled within the block; afterwards as it was before."""
+        before = bool(self._consumer.send("GET", self._path).json()["enabled"])
+        try:
+            self.disable()
+            yield self
+        finally:
+            self._enable(before)
+
+    def _enable(self, enabled: bool) -> None:
+        self._consumer.send("POST", self._path, {"enabled": enabled})
+        self.enabled = enabled
+
+
+class Server(Toxiproxy):  # type: ignore[misc]  # toxiproxy-python has no types
+    """One Toxiproxy server.
+
+    Args:
+        url: its API, e.g. `http://127.0.0.1:8474`.
+        timeout_s: the longest one request may take, in seconds.
+    """
+
+    def __init__(self, url: str, timeout_s: float = 5.0) -> None:
+        self.url = url.rstrip("/")
+        self._consumer = _Consumer(url, timeout_s)
+
+    def proxies(self) -> dict[str, ServerProxy]:
+        """Proxies by name."""
+        found = self._consumer.send("GET", "/proxies").json()
+        return {name: ServerProxy(self._consumer, values) for name, values in found.items()}
+
+    def get_proxy(self, proxy_name: str) -> ServerProxy | None:
+        """The proxy of that name; None when there is none."""
+        try:
+            values = self._consumer.send("GET", f"/proxies/{quote(proxy_name, safe='')}").json()
+        except NotFound:
+            return None
+        return ServerProxy(self._consumer, values)
+
+    def running(self) -> bool:
+        """Whether a Toxiproxy server answers."""
+        try:
+            self.version()
+        except (InfrastructureError, NotFound, ValueError):
+            return False
+        return True
+
+    def version(self) -> str:
+        """The server's version."""
+        return str(self._consumer.send("GET", "/version").json()["version"])
+
+    def reset(self) -> bool:
+        """Take every toxic away and enable every proxy."""
+        self._consumer.send("POST", "/reset")
+        return True
+
+    def create(self, upstream: str, name: str, listen: str | None = None, enabled: bool | None = None) -> ServerProxy:
+        """Create a proxy; on a free loopback port when `listen` says nothing.
+
+        Raises:
+            ProxyExists: when there is one of that name.
+        """
+        wish: dict[str, object] = {"name": name, "upstream": upstream, "listen": listen or "127.0.0.1:0"}
+        if enabled is not None:
+            wish["enabled"] = enabled
+        return ServerProxy(self._consumer, self._consumer.send("POST", "/proxies", wish).json())
+
+    def destroy(self, proxy: Proxy | str) -> bool:
+        """Delete a proxy; False when there is none of that name."""
+        name = proxy if isinstance(proxy, str) else proxy.name
+        try:
+            self._consumer.send("DELETE", f"/proxies/{quote(name, safe='')}")
+        except NotFound:
+            return False
+        return True
+
+    def destroy_all(self) -> None:
+        """Delete every proxy."""
+        for proxy in self.proxies().values():
+            proxy.destroy()
+
+    def populate(self, proxies: Iterable[Mapping[str, object]]) -> list[ServerProxy]:
+        """Create or replace proxies in one request; returns all of them, also those left as they were."""
+        found = self._consumer.send("POST", "/populate", list(proxies)).json()
+        return [ServerProxy(self._consumer, values) for values in found["proxies"] or ()]
+
+    def metrics(self) -> str:
+        """Prometheus text; empty when the server was not asked to show any."""
+        try:
+            return self._consumer.send("GET", "/metrics").text
+        except NotFound:
+            return ""
+
+    def update_api_consumer(self, host: str, port: int) -> None:
+        """Talk to another server from now on."""
+        self.__init__(f"http://{host}:{port}")  # type: ignore[misc]  # the base class's way to re-target a client
+
+
+def _error_text(response: requests.Response) -> str:
+    try:
+        return str(response.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return response.text.strip()[:300]

@@ -1,0 +1,147 @@
+"""The system with a proxy on every edge between its services: faults go in and come out here, and traffic is counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from urllib.parse import quote, urlsplit
+
+import anyio
+import anyio.to_thread
+
+from harness.chaos.client import NotFound, ServerProxy
+from harness.chaos.experiments import REFUSED, Experiment
+from harness.chaos.toxiproxy import ToxiproxyServer
+from harness.errors import UsageError
+from harness.system.guardian import Guardian
+from harness.system.model import Edge, System, is_loopback
+from harness.system.runtime import ProcessRuntime
+
+__all__ = ["Rig", "proxied_edges"]
+
+_COUNTER = re.compile(r"^toxiproxy_proxy_received_bytes_total\{(.*)\} (\S+)$", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+def proxied_edges(system: System) -> tuple[Edge, ...]:
+    """Edges a proxy can be put on: between two services, where the caller is started here and told by a variable."""
+    return tuple(
+        e for e in system.service_edges() if e.env and e.caller in system.services and system.services[e.caller].command
+    )
+
+
+@dataclass(slots=True)
+class Rig:
+    """Proxies on the edges of a runtime that has not been started yet.
+
+    Args:
+        prefix: put before the names of proxies in a server that is not ours alone.
+    """
+
+    server: ToxiproxyServer
+    runtime: ProcessRuntime
+    guardian: Guardian
+    prefix: str = ""
+    _proxies: dict[str, ServerProxy] = field(default_factory=dict)
+
+    async def wire(self, edges: Iterable[Edge]) -> None:
+        """Create a proxy for each edge and point the edge at it.
+
+        Raises:
+            UsageError: when a callee is neither on loopback nor allowed.
+        """
+        for edge in edges:
+            target = urlsplit(self.runtime.addresses[edge.callee])
+            allowed = self.runtime.system.runtime.allow_targets
+            if not is_loopback(target.geturl()) and target.hostname not in allowed:
+                raise UsageError(
+                    f"{edge.callee} is at {target.geturl()}, which is not on loopback; faults on {edge.name} are refused. "
+                    f"Allow its host in harness.toml: runtime.allow_targets = [{target.hostname!r}]"
+                )
+            if target.scheme == "https":
+                continue
+            await self._create(edge, f"{target.hostname}:{target.port or 80}", target.path)
+
+    async def _create(self, edge: Edge, upstream: str, path: str) -> None:
+        name = f"{self.prefix}{edge.key}"
+        client = self.server.client
+        if not self.server.ours:
+            # Told before it exists: whatever happens next, it will be deleted.
+            self.guardian.on_death_delete(f"{client.url}/proxies/{quote(name, safe='')}")
+        proxy = await anyio.to_thread.run_sync(client.create, upstream, name)
+        self._proxies[edge.key] = proxy
+        host = urlsplit(client.url).hostname
+        port = proxy.listen.rpartition(":")[2]
+        self.runtime.wire(edge.key, f"http://{host}:{port}{path}")
+
+    def has(self, edge: Edge) -> bool:
+        """Whether there is a proxy on the edge."""
+        return edge.key in self._proxies
+
+    async def inject(self, experiment: Experiment) -> None:
+        """Put the experiment's faults in."""
+        proxy = self._proxies[experiment.edge.key]
+        for number, fault in enumerate(experiment.faults):
+            if fault.type == REFUSED:
+                await anyio.to_thread.run_sync(proxy.disable)
+                continue
+            toxic: dict[str, object] = {
+                "name": f"{experiment.name}-{number}",
+                "type": fault.type,
+                "stream": fault.stream,
+                "toxicity": fault.toxicity,
+                "attributes": dict(fault.attributes),
+            }
+            await anyio.to_thread.run_sync(partial(proxy.add_toxic, **toxic))
+
+    async def lift(self, experiment: Experiment) -> None:
+        """Take the experiment's faults out, whichever of them are in."""
+        proxy = self._proxies[experiment.edge.key]
+
+        def undo() -> None:
+            for name in proxy.toxics():
+                proxy.destroy_toxic(name)
+            proxy.enable()
+
+        await anyio.to_thread.run_sync(undo)
+
+    async def close(self) -> None:
+        """Delete the proxies from a server that lives on without us."""
+        if self.server.ours:
+            return
+
+        def delete() -> None:
+            for proxy in self._proxies.values():
+                try:
+                    proxy.destroy()
+                except NotFound:
+                    continue
+
+        await anyio.to_thread.run_sync(delete)
+
+    async def bytes_through(self, edge: Edge, *, settle: bool = False) -> int | None:
+        """Bytes that came into the edge's proxy so far, both directions; None when the server does not count.
+
+        Args:
+            settle: make a server count that only does so when connections close; breaks the edge's connections off.
+        """
+        proxy = self._proxies[edge.key]
+
+        def read() -> int | None:
+            if settle and not self.server.live_counters:
+                proxy.disable()
+                proxy.enable()
+            text = self.server.client.metrics()
+            return _received(text).get(proxy.name, 0) if text else None
+
+        return await anyio.to_thread.run_sync(read)
+
+
+def _received(text: str) -> Mapping[str, int]:
+    totals: dict[str, int] = {}
+    for labels, value in _COUNTER.findall(text):
+        name = dict(_LABEL.findall(labels)).get("proxy", "")
+        totals[name] = totals.get(name, 0) + int(float(value))
+    return totals

@@ -1,0 +1,56 @@
+"""Settings of the chaos stage and the timing they come to; reads no file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from harness.system.config import Duration, StageSettings
+
+__all__ = ["ChaosSettings", "Timing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long the parts of an experiment take, in seconds.
+
+    Args:
+        before: span in which the steady state must hold before the fault.
+        fault: how long the fault lasts.
+        settle: the longest to wait for the steady state before an experiment is given up.
+        rate: journeys per second in the background.
+        consecutive: so many good journeys in a row count as recovered.
+    """
+
+    before: float
+    fault: float
+    settle: float
+    rate: float
+    consecutive: int
+
+
+_QUICK = Timing(before=0.7, fault=1.5, settle=8.0, rate=6.0, consecutive=3)
+_FULL = Timing(before=3.0, fault=8.0, settle=20.0, rate=8.0, consecutive=5)
+
+
+class ChaosSettings(StageSettings):
+    """`[stages.chaos]`; what is not given follows the profile."""
+
+    before: Duration | None = Field(None, description="Span in which the steady state must hold before the fault.")
+    fault: Duration | None = Field(None, description="How long each fault lasts.")
+    settle: Duration | None = Field(None, description="The longest to wait for the steady state before an experiment.")
+    rate: float | None = Field(None, gt=0, le=1000, description="Journeys per second in the background.")
+    consecutive: int | None = Field(None, ge=1, le=100, description="Good journeys in a row that count as recovered.")
+    invariants_within: Duration = Field(10.0, description="The longest to wait for the invariants to hold at the end.")
+
+    def timing(self, profile: str) -> Timing:
+        """The profile's timing with these settings on top."""
+        base = _FULL if profile == "full" else _QUICK
+        return Timing(
+            before=self.before or base.before,
+            fault=self.fault or base.fault,
+            settle=self.settle or base.settle,
+            rate=self.rate or base.rate,
+            consecutive=self.consecutive or base.consecutive,
+        )

@@ -1,0 +1,210 @@
+"""The door of this room: the chaos stage. Brings the system up behind proxies, runs the experiments, checks invariants."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.chaos.settings import ChaosSettings
+from harness.errors import StartError, UsageError
+from harness.evidence import StageResult
+from harness.pipeline import Environment, StageContext
+from harness.system.config import StageSettings
+from harness.system.model import RuntimeKind, System
+
+if TYPE_CHECKING:
+    from harness.chaos.experiments import Experiment
+    from harness.chaos.invariants import Invariants
+    from harness.chaos.journal import Journal
+    from harness.chaos.rig import Rig
+    from harness.chaos.tell import Teller
+    from harness.chaos.trial import Ground, Outcome
+
+__all__ = ["ChaosStage"]
+
+
+class ChaosStage:
+    """Faults on the edges between services, and what becomes of the users' journeys before, during and after."""
+
+    name: ClassVar[str] = "chaos"
+    title: ClassVar[str] = "Holds when a neighbour is slow or gone"
+    settings: ClassVar[type[StageSettings]] = ChaosSettings
+    after: ClassVar[tuple[str, ...]] = ("smoke",)
+    requires: ClassVar[tuple[str, ...]] = ("smoke",)
+    exclusive: ClassVar[bool] = True
+    environment: ClassVar[Environment] = Environment.NONE
+
+    def inputs(self, system: System, settings: StageSettings) -> tuple[str, ...]:  # noqa: ARG002 - as the protocol has it
+        """Experiments, invariants, journeys, and the services' own code."""
+        folder = system.suites.experiments
+        own = tuple(f"{s.cwd}/**/*" for s in system.services.values() if s.cwd != ".")
+        return (f"{folder}/**/*.toml", f"{folder}/**/*.py", system.suites.journeys, *own)
+
+    async def run(self, context: StageContext) -> StageResult:
+        """See `Stage.run`."""
+        from harness.chaos.experiments import load_experiments, select
+
+        _refuse_where_uninvited(context.system)
+        known = load_experiments(context.system, context.root)
+        chosen = select(known, context.only)
+        if not chosen:
+            folder = context.system.suites.experiments
+            asked = ", ".join(f"{k}={v}" for k, v in context.only.items())
+            reason = f"no experiment matches {asked}" if known else f"there are no experiments in {folder}/*.toml"
+            return context.result(work=_work([]), reason=reason)
+        return await _Run(context, chosen).whole()
+
+
+def _refuse_where_uninvited(system: System) -> None:
+    if system.runtime.production:
+        raise UsageError(
+            "the system is marked production = true; faults are never injected there. Only synthetic checks run."
+        )
+    if system.runtime.kind is RuntimeKind.EXTERNAL:
+        raise UsageError(
+            'chaos puts proxies between services it starts itself; with runtime.kind = "external" it cannot. '
+            "Use the process runtime for this stage, or switch it off with a reason."
+        )
+
+
+class _Run:
+    def __init__(self, context: StageContext, experiments: tuple[Experiment, ...]) -> None:
+        self.context, self.experiments = context, experiments
+        self.settings = context.settings_as(ChaosSettings)
+        self.outcomes: list[Outcome] = []
+        self.invariants_walked = 0
+        self.cut_short = ""
+
+    async def whole(self) -> StageResult:
+        from harness.chaos.journal import Journal
+        from harness.chaos.toxiproxy import toxiproxy_server
+        from harness.system.guardian import Guardian
+
+        context = self.context
+        journal = Journal(context.directory / "journal.jsonl")
+        allowed = context.system.runtime.allow_targets
+        try:
+            with Guardian(owns_processes=False) as guardian:
+                log = context.directory / "toxiproxy.log"
+                async with toxiproxy_server(seed=context.seed, log=log, allow_targets=allowed) as server:
+                    from harness.chaos.rig import Rig
+
+                    context.note(f"faults through {server.name}")
+                    prefix = "" if server.ours else f"harness-{secrets.token_hex(4)}-"
+                    await self._with(Rig(server, context.runtime(), guardian, prefix), journal)
+        finally:
+            journal.close()
+        return self._conclude(journal.path)
+
+    async def _with(self, rig: Rig, journal: Journal) -> None:
+        import anyio
+
+        from harness.chaos.invariants import Invariants
+        from harness.chaos.rig import proxied_edges
+        from harness.chaos.tell import Teller
+        from harness.chaos.trial import Ground
+
+        context = self.context
+        system = context.system
+        try:
+            await rig.wire(proxied_edges(system))
+            self._check_proxied(rig)
+            async with rig.runtime.running() as runtime:
+                ground = Ground(
+                    rig=rig,
+                    journal=journal,
+                    timing=self.settings.timing(context.profile),
+                    root=context.root,
+                    journeys_file=system.file(context.root, system.suites.journeys),
+                    entry=system.entry,
+                    seed=context.seed,
+                    log=context.directory / "journeys.log",
+                    died=runtime.died,
+                )
+                journal.write("system up behind proxies", services=list(runtime.addresses))
+                file = Invariants.file_of(context.root, system.suites.experiments)
+                invariants = Invariants(file, ground, self.settings.invariants_within)
+                teller = Teller(system, context.seed, context.redactor)
+                await self._all(ground, teller, invariants)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await rig.close()
+
+    def _check_proxied(self, rig: Rig) -> None:
+        for e in self.experiments:
+            if not rig.has(e.edge):
+                raise UsageError(
+                    f"{e.file}: no proxy can be put on {e.edge.name}: {e.edge.caller} is not started by the harness, "
+                    f"or {e.edge.callee} is behind TLS"
+                )
+
+    async def _all(self, ground: Ground, teller: Teller, invariants: Invariants) -> None:
+        total = len(self.experiments) + 1
+        for number, experiment in enumerate(self.experiments):
+            self.context.progress(number, total, f"{experiment.name}: {experiment.fault} on {experiment.edge.name}")
+            await self._one(experiment, ground, teller, invariants)
+            if not await self._revive(ground):
+                return
+        self.context.progress(total - 1, total, "invariants")
+        await self._check(invariants, teller)
+        self.context.progress(total, total)
+
+    async def _one(self, experiment: Experiment, ground: Ground, teller: Teller, invariants: Invariants) -> None:
+        from harness.chaos.trial import carry_out
+
+        outcome = await carry_out(experiment, ground)
+        self.outcomes.append(outcome)
+        for finding in teller.findings(outcome):
+            self.context.found(finding)
+        if experiment.after and outcome.steady:
+            await self._check(invariants, teller, experiment)
+
+    async def _check(self, invariants: Invariants, teller: Teller, experiment: Experiment | None = None) -> None:
+        if experiment is not None and not invariants.file.is_file():
+            raise UsageError(f"{experiment.file}: after names invariants, but there is no {invariants.file}")
+        samples = await invariants.check(experiment.after if experiment else ())
+        self.invariants_walked += len(samples)
+        for sample in samples:
+            if not sample.ok:
+                words = sample.journey.replace("_", " ")
+                self.context.found(teller.invariant(sample, words, experiment))
+
+    async def _revive(self, ground: Ground) -> bool:
+        """Start again what has died; False when that does not work, so that no more experiments make sense."""
+        for service in ground.died():
+            ground.journal.write("service restarted", service=service)
+            try:
+                await ground.rig.runtime.restart(service)
+            except StartError as error:
+                self.cut_short = f"stopped after {len(self.outcomes)} of {len(self.experiments)} experiments: {error}"
+                return False
+        return True
+
+    def _conclude(self, journal: Path) -> StageResult:
+        from harness.chaos.tell import chart, measures
+        from harness.evidence.series import CHART_MEDIA_TYPE
+
+        context = self.context
+        drawn = chart(context.directory / "journeys.json", self.outcomes)
+        artifacts = [
+            context.artifact(journal, "journal of faults", "application/x-ndjson"),
+            context.artifact(drawn, "journeys under faults", CHART_MEDIA_TYPE),
+        ]
+        work = _work(self.outcomes) | {"invariants": self.invariants_walked}
+        return context.result(
+            work=work if work["faults_injected"] else _work([]),
+            measures=measures(self.outcomes),
+            artifacts=artifacts,
+            reason=self.cut_short,
+        )
+
+
+def _work(outcomes: list[Outcome]) -> dict[str, int]:
+    """What counts: experiments whose steady state held and whose fault met traffic."""
+    valid = [o for o in outcomes if o.steady and o.hit is True]
+    return {
+        "experiments": len(valid),
+        "faults_injected": sum(len(o.experiment.faults) for o in valid),
+        "journeys": sum(len(o.samples) for o in valid),
+    }

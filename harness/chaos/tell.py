@@ -1,0 +1,275 @@
+"""Tells outcomes as findings, measures and a chart, in words a stranger understands; decides nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from harness.chaos.experiments import REFUSED, Experiment, Injection
+from harness.chaos.faults import FAULTS
+from harness.chaos.judge import Breach, BreachKind, p95_s, success_ratio
+from harness.chaos.trial import Outcome
+from harness.evidence import Exchange, Finding, Measure, Place, Redactor, Severity
+from harness.evidence.series import Chart, Series, Window, write_chart
+from harness.system.drive import Sample
+from harness.system.journeys import Step
+from harness.system.model import System
+
+__all__ = ["Teller", "chart", "measures"]
+
+_SHOWN_SAMPLES = 5
+
+
+class Teller:
+    """Writes findings.
+
+    Args:
+        seed: goes into the commands that reproduce them.
+    """
+
+    def __init__(self, system: System, seed: int, redactor: Redactor) -> None:
+        self._system, self._seed, self._redactor = system, seed, redactor
+
+    def findings(self, outcome: Outcome) -> Iterator[Finding]:
+        """Everything an experiment's outcome has to say."""
+        e = outcome.experiment
+        for service in outcome.died:
+            yield self._finding(
+                e,
+                "service_died",
+                Severity.ERROR,
+                f"{service} ended while {_fault_words(e)}",
+                "Its process is gone; a service must outlive its neighbours' faults. See its log.",
+                service=service,
+                key=service,
+            )
+        if not outcome.steady:
+            yield self._not_steady(outcome)
+            return
+        for breach in outcome.breaches:
+            yield self._breach(outcome, breach)
+        if outcome.recovery_s is None or outcome.recovery_s > e.recovery_s:
+            yield self._late(outcome)
+        if outcome.hit is not True:
+            yield self._no_traffic(outcome)
+
+    def invariant(self, sample: Sample, description: str, experiment: Experiment | None = None) -> Finding:
+        """An invariant that does not hold."""
+        when = f"after {experiment.name}" if experiment else "after the faults"
+        return Finding(
+            rule="chaos.invariant",
+            severity=Severity.ERROR,
+            title=f"{_sentence(description or sample.journey)}: no longer true {when}",
+            detail=f"invariant {sample.journey}: {self._redactor.text(sample.error)}",
+            place=Place(
+                journey=sample.journey,
+                experiment=experiment.name if experiment else "",
+                edge=experiment.edge.name if experiment else "",
+            ),
+            exchange=self._exchange([sample]),
+            reproduce=self._command(experiment),
+            trace_id=sample.trace_id,
+        )
+
+    def _not_steady(self, outcome: Outcome) -> Finding:
+        e = outcome.experiment
+        ratio, p95 = success_ratio(outcome.before), p95_s(outcome.before)
+        seen = f"{ratio:.0%} succeeded with a p95 of {p95 * 1000:.0f} ms" if outcome.before else "no journey ended"
+        return self._finding(
+            e,
+            "steady_state_before",
+            Severity.WARNING,
+            f"{_names(e.journeys)} did not go well before any fault, so {e.name} was not tried",
+            f"Needed: {e.steady.success:.0%} succeed with a p95 of {e.steady.p95_s * 1000:.0f} ms. Last seen: {seen}.\n"
+            + _listed([s for s in outcome.before if not s.ok]),
+            samples=[s for s in outcome.before if not s.ok],
+        )
+
+    def _breach(self, outcome: Outcome, breach: Breach) -> Finding:
+        e = outcome.experiment
+        counts = f"{len(breach.samples)} of {len(outcome.during)} journeys under the fault show this."
+        promised = (
+            f"Expected while it lasts: {e.during.expect}, answers within {e.during.latency_s:g} s, "
+            f"at least {e.during.success:.0%} succeed"
+            + (f", {_numbers(e.during.statuses)} allowed" if e.during.statuses else "")
+            + "."
+        )
+        return self._finding(
+            e,
+            "expectation",
+            Severity.ERROR,
+            f"While {_fault_words(e)}, {self._what(e, breach)}",
+            f"{counts} {promised}\n{_listed(breach.samples)}",
+            journey=breach.journey,
+            key=f"{breach.kind}:{breach.worst if breach.kind is BreachKind.STATUS else ''}",
+            samples=breach.samples,
+        )
+
+    def _what(self, e: Experiment, breach: Breach) -> str:
+        budget = e.edge.contract.budget_s
+        promise = f"{e.edge.name} promises {_time(budget)}" if budget else f"{_time(e.during.latency_s)} is allowed"
+        match breach.kind:
+            case BreachKind.NO_ANSWER:
+                return f"{breach.journey} got no answer after {breach.worst:.1f} s; {promise}"
+            case BreachKind.SLOW:
+                return f"{breach.journey} waited {breach.worst:.1f} s; {promise}"
+            case BreachKind.STATUS:
+                allowed = _numbers(e.during.statuses) if e.during.statuses else "no error"
+                return f"{breach.journey} was answered {breach.worst:.0f}; {allowed} is expected"
+            case BreachKind.FAILED:
+                return f"{breach.journey} went wrong: {self._redactor.text(breach.text)[:160]}"
+            case BreachKind.RATIO:
+                return (
+                    f"only {breach.worst:.0%} of {breach.journey} succeeded; "
+                    f"{e.edge.caller} promises {e.during.success:.0%} ({e.during.expect})"
+                )
+
+    def _late(self, outcome: Outcome) -> Finding:
+        e = outcome.experiment
+        bad = [s for s in outcome.after if not s.ok or s.duration_ms > e.steady.p95_s * 1000]
+        how = (
+            f"took {outcome.recovery_s:.1f} s to recover"
+            if outcome.recovery_s is not None
+            else f"did not recover within {(outcome.after[-1].ended - outcome.lifted) if outcome.after else 0:.1f} s"
+        )
+        return self._finding(
+            e,
+            "recovery",
+            Severity.ERROR,
+            f"After {_fault_words(e, over=True)}, {_names(e.journeys)} {how}; {_time(e.recovery_s)} is allowed",
+            f"Recovery is the time from lifting the fault to the first of several good journeys in a row.\n{_listed(bad)}",
+            samples=bad,
+        )
+
+    def _no_traffic(self, outcome: Outcome) -> Finding:
+        e = outcome.experiment
+        said = (
+            f"The fault on {e.edge.name} hit nothing: no byte went through that edge while {_names(e.journeys)} was walked"
+            if outcome.hit is False
+            else f"Nobody can tell whether the fault on {e.edge.name} hit anything: the server shows no metrics, "
+            f"and users saw no difference"
+        )
+        return self._finding(
+            e,
+            "no_traffic",
+            Severity.WARNING,
+            said,
+            "An experiment whose fault touches nobody proves nothing. Choose journeys that use the edge.",
+        )
+
+    def _finding(
+        self,
+        e: Experiment,
+        rule: str,
+        severity: Severity,
+        title: str,
+        detail: str,
+        *,
+        service: str = "",
+        journey: str = "",
+        key: str = "",
+        samples: Sequence[Sample] = (),
+    ) -> Finding:
+        return Finding(
+            rule=f"chaos.{rule}",
+            severity=severity,
+            title=title,
+            detail=self._redactor.text(detail).strip(),
+            place=Place(service=service, edge=e.edge.name, journey=journey, experiment=e.name, file=e.file),
+            exchange=self._exchange(samples),
+            reproduce=self._command(e),
+            trace_id=samples[0].trace_id if samples else "",
+            key=key,
+        )
+
+    def _command(self, experiment: Experiment | None) -> str:
+        only = f" --only experiment={experiment.name}" if experiment else ""
+        return f"harness run chaos{only} --seed {self._seed}"
+
+    def _exchange(self, samples: Sequence[Sample]) -> Exchange | None:
+        steps = [step for s in samples[:1] for step in s.steps]
+        step = next((s for s in steps if s.error), max(steps, key=_duration, default=None))
+        if step is None:
+            return None
+        answer = f"{step.status} after {step.duration_ms:.0f} ms" if step.status else step.error
+        return Exchange(
+            request=self._redactor.text(f"{step.method} {step.url}\n\n{step.request_body}".strip()),
+            response=self._redactor.text(f"{answer}\n\n{step.response_body}".strip()),
+        )
+
+
+def measures(outcomes: Iterable[Outcome]) -> Iterator[Measure]:
+    """Numbers of every experiment that was carried out, labelled experiment, edge, fault."""
+    for o in outcomes:
+        e = o.experiment
+        labels = {"experiment": e.name, "edge": e.edge.name, "fault": e.fault}
+        for window, samples in (("before", o.before), ("during", o.during), ("after", o.after)):
+            if samples and o.steady:
+                yield Measure(f"chaos.success_ratio.{window}", success_ratio(samples), "ratio", labels)
+                yield Measure(f"chaos.latency.p95.{window}", p95_s(samples) * 1000, "ms", labels)
+        if o.recovery_s is not None:
+            yield Measure("chaos.recovery", o.recovery_s, "s", labels)
+
+
+def chart(path: Path, outcomes: Sequence[Outcome]) -> Path:
+    """Draw the duration of every journey over time, with the fault windows behind."""
+    points: dict[str, list[tuple[float, float]]] = {}
+    windows: list[Window] = []
+    for o in outcomes:
+        for s in o.samples:
+            points.setdefault(s.journey, []).append((s.intended, s.duration_ms))
+        if o.lifted:
+            e = o.experiment
+            windows.append(Window(o.injected, o.lifted, f"{e.name}: {e.fault} on {e.edge.name}", "fault"))
+            if o.recovery_s:
+                windows.append(Window(o.lifted, o.lifted + o.recovery_s, f"{e.name}: recovery", "recovery"))
+    series = tuple(Series(name, tuple(sorted(p))) for name, p in sorted(points.items()))
+    return write_chart(path, Chart("Journeys under faults", "ms", series, tuple(windows)))
+
+
+def _fault_words(e: Experiment, *, over: bool = False) -> str:
+    if over:
+        return f"the {e.fault} fault on {e.edge.name} was lifted"
+    return f"{e.edge.callee} {' and '.join(_injection_words(f) for f in e.faults)} ({e.edge.name})"
+
+
+def _injection_words(fault: Injection) -> str:
+    if fault.type == REFUSED:
+        return "refuses connections"
+    values: Mapping[str, int] = {"latency": 0, **fault.attributes}
+    words = FAULTS[fault.type].title
+    for name, value in values.items():
+        words = words.replace(f"{{{name}}}", str(value))
+    some = "" if fault.toxicity >= 1 else f" on {fault.toxicity:.0%} of connections"
+    return words + some
+
+
+def _listed(samples: Sequence[Sample]) -> str:
+    lines = [
+        f"- {s.journey}, {s.duration_ms:.0f} ms, trace {s.trace_id or '-'}: {s.error or 'ok'}"
+        for s in samples[:_SHOWN_SAMPLES]
+    ]
+    if len(samples) > _SHOWN_SAMPLES:
+        lines.append(f"- and {len(samples) - _SHOWN_SAMPLES} more")
+    return "\n".join(lines)
+
+
+def _duration(step: Step) -> float:
+    return step.duration_ms
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 and not math.isclose(seconds, 1) else f"{seconds:g} s"
+
+
+def _numbers(statuses: Sequence[int]) -> str:
+    return " or ".join(map(str, statuses))
+
+
+def _names(journeys: Sequence[str]) -> str:
+    return " and ".join(journeys)
+
+
+def _sentence(text: str) -> str:
+    return text.strip().rstrip(".")

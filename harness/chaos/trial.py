@@ -1,0 +1,278 @@
+"""One experiment, carried out: steady state, fault, recovery, with journeys walked in the background all along."""
+
+from __future__ import annotations
+
+import math
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from harness.chaos.experiments import REFUSED, Experiment
+from harness.chaos.journal import Journal
+from harness.chaos.judge import Breach, breaches, holds, recovered_at, slots
+from harness.chaos.rig import Rig
+from harness.chaos.settings import Timing
+from harness.errors import HarnessError, InfrastructureError
+from harness.system.drive import DriveSpec, Sample, drive
+
+__all__ = ["Ground", "Outcome", "carry_out"]
+
+_TICK_S = 0.03
+#: A driver has to start its interpreter and import the project's journeys before the first walk.
+_DRIVER_START_S = 15.0
+#: How much longer than allowed an answer is waited for before it counts as none.
+_PATIENCE = 3.0
+_CONFIRM_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where experiments take place.
+
+    Args:
+        journeys_file: the project's journeys.
+        log: output of the journeys.
+        died: names of services whose process has ended.
+    """
+
+    rig: Rig
+    journal: Journal
+    timing: Timing
+    root: Path
+    journeys_file: Path
+    entry: str
+    seed: int
+    log: Path
+    died: Callable[[], tuple[str, ...]]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was seen in one experiment; times in seconds since the epoch, 0 when it did not come to that.
+
+    Args:
+        steady: whether the steady state held before the fault.
+        before, during, after: samples by window.
+        breaches: ways in which the expectation was not met.
+        recovery_s: from lifting the fault to the first of several good journeys; None when that was not seen.
+        hit: whether traffic met the fault; None when that cannot be told.
+        died: services that ended meanwhile.
+    """
+
+    experiment: Experiment
+    steady: bool = False
+    before: list[Sample] = field(default_factory=list)
+    during: list[Sample] = field(default_factory=list)
+    after: list[Sample] = field(default_factory=list)
+    injected: float = 0.0
+    lifted: float = 0.0
+    breaches: list[Breach] = field(default_factory=list)
+    recovery_s: float | None = None
+    hit: bool | None = None
+    died: tuple[str, ...] = ()
+
+    @property
+    def samples(self) -> list[Sample]:
+        """All of them."""
+        return [*self.before, *self.during, *self.after]
+
+
+async def carry_out(experiment: Experiment, ground: Ground) -> Outcome:
+    """Run one experiment; its faults are lifted whatever happens.
+
+    Raises:
+        HarnessError: when the journeys cannot be walked or the Toxiproxy server does not obey.
+    """
+    trial = _Trial(experiment, ground)
+    async with trial.background():
+        await trial.run()
+    return trial.outcome
+
+
+class _Trial:
+    def __init__(self, experiment: Experiment, ground: Ground) -> None:
+        self.experiment, self.ground, self.timing = experiment, ground, ground.timing
+        self.outcome = Outcome(experiment)
+        self.samples: list[Sample] = []
+        self.rate = experiment.rate or ground.timing.rate
+        longest = experiment.during.latency_s
+        # The fault must outlast what is allowed, or a caller without a time limit could not be told from one with.
+        self.fault_s = max(experiment.fault_s or ground.timing.fault, longest * 1.25 + 0.4)
+        self.timeout_s = longest * _PATIENCE + 2.0
+
+    @asynccontextmanager
+    async def background(self) -> AsyncIterator[None]:
+        """Walk the experiment's journeys until the block ends."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._drive)
+                yield
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            error = _expected(group)
+            if error is None:
+                raise
+            raise error from None
+
+    async def _drive(self) -> None:
+        e, g = self.experiment, self.ground
+        longest = (
+            self.timing.settle + self.timing.before + self.fault_s + e.recovery_s + self.timeout_s + _CONFIRM_S + 5.0
+        )
+        spec = DriveSpec(
+            journeys_file=str(g.journeys_file),
+            base_urls=g.rig.runtime.addresses,
+            entry=g.entry,
+            names=e.journeys,
+            rate=self.rate,
+            duration_s=longest,
+            # The seed follows the experiment's name, so it repeats when it is run alone.
+            seed=g.seed ^ zlib.crc32(e.name.encode()),
+            timeout_s=self.timeout_s,
+        )
+        limit = longest + _DRIVER_START_S + self.timeout_s
+        await drive(spec, root=g.root, log=g.log, time_limit_s=limit, on_sample=self.samples.append)
+
+    async def run(self) -> None:
+        """Before, fault, after."""
+        rig, edge = self.ground.rig, self.experiment.edge
+        bytes_at_first = await rig.bytes_through(edge)
+        if not await self._settle():
+            self.outcome.died = self.ground.died()
+            return
+        self.outcome.steady = True
+        bytes_before_fault = await rig.bytes_through(edge)
+        try:
+            self.outcome.injected = time.time()
+            self._note(
+                "fault injected", faults=[(f.type, dict(f.attributes), f.stream) for f in self.experiment.faults]
+            )
+            await rig.inject(self.experiment)
+            await anyio.sleep(self.fault_s)
+            bytes_under_fault = await rig.bytes_through(edge)
+        finally:
+            with anyio.CancelScope(shield=True):
+                self.outcome.lifted = time.time()
+                await rig.lift(self.experiment)
+                self._note("fault lifted")
+        await self._recover()
+        await self._collect()
+        self._sort()
+        self.outcome.breaches = breaches(self.outcome.during, self.experiment.during)
+        self.outcome.died = self.ground.died()
+        await self._was_hit(bytes_at_first, bytes_before_fault, bytes_under_fault)
+        self._note("judged", breaches=[f"{b.kind} {b.journey}" for b in self.outcome.breaches], hit=self.outcome.hit)
+
+    async def _settle(self) -> bool:
+        """Wait until the steady state has held for the span of `before`."""
+        limit = time.monotonic() + _DRIVER_START_S + self.timing.settle
+        least = max(3, math.floor(self.timing.before * self.rate * 0.6))
+        seen_first = False
+        while time.monotonic() < limit:
+            if self.samples and not seen_first:
+                seen_first = True
+                limit = min(limit, time.monotonic() + self.timing.settle + self.timing.before)
+            window = self._recent()
+            self.outcome.before = window
+            covered = seen_first and time.time() - self.samples[0].intended >= self.timing.before
+            if covered and len(window) >= least and holds(window, self.experiment.steady):
+                self._note("steady state held", samples=len(window))
+                return True
+            await anyio.sleep(_TICK_S)
+        if not self.samples:
+            raise InfrastructureError(
+                f"experiment {self.experiment.name}: no journey ended within {_DRIVER_START_S + self.timing.settle:g} s"
+            )
+        self._note("steady state not reached", samples=len(self.outcome.before))
+        return False
+
+    def _recent(self) -> list[Sample]:
+        since = time.time() - self.timing.before
+        return [s for s in self.samples if s.ended >= since]
+
+    async def _recover(self) -> None:
+        e = self.experiment
+        # Seen a little beyond the limit too, so that the finding can say how late it came.
+        limit = time.monotonic() + e.recovery_s + self.timing.consecutive / self.rate + _CONFIRM_S
+        while time.monotonic() < limit:
+            at = recovered_at(self.samples, self.outcome.lifted, e.steady, self.timing.consecutive)
+            if at is not None:
+                self.outcome.recovery_s = max(0.0, at - self.outcome.lifted)
+                self._note("recovered", after_s=round(self.outcome.recovery_s, 3))
+                return
+            if self.ground.died():
+                break
+            await anyio.sleep(_TICK_S)
+        self._note("not recovered", waited_s=e.recovery_s)
+
+    async def _collect(self) -> None:
+        """Wait for every journey that began under the fault to end: one that hangs must not get away unseen."""
+        limit = time.monotonic() + self.timeout_s + 1.0
+        while time.monotonic() < limit:
+            if not self._missing():
+                return
+            await anyio.sleep(_TICK_S)
+        for at in self._missing():
+            waited_ms = (time.time() - at) * 1000
+            error = f"no answer within {waited_ms / 1000:.1f} s"
+            name = self.experiment.journeys[0] if len(self.experiment.journeys) == 1 else "a journey"
+            self.samples.append(
+                Sample(journey=name, intended=at, started=at, duration_ms=waited_ms, ok=False, error=error)
+            )
+
+    def _missing(self) -> list[float]:
+        if not self.samples:
+            return []
+        wanted = slots(self.samples[0].intended, self.rate, self.outcome.injected, self.outcome.lifted)
+        seen = sorted(s.intended for s in self.samples)
+        return [at for at in wanted if not _near(seen, at, 0.25 / self.rate)]
+
+    def _sort(self) -> None:
+        o = self.outcome
+        o.before = [s for s in self.samples if s.ended <= o.injected and s.ended >= o.injected - self.timing.before * 2]
+        o.during = [s for s in self.samples if o.injected <= s.intended < o.lifted]
+        o.after = [s for s in self.samples if s.intended >= o.lifted]
+
+    async def _was_hit(self, first: int | None, before: int | None, under_fault: int | None) -> None:
+        o, rig = self.outcome, self.ground.rig
+        if first is None or before is None or under_fault is None:
+            o.hit = True if _visible(o) else None
+        elif rig.server.live_counters:
+            refused = any(f.type == REFUSED for f in self.experiment.faults)
+            # Nobody counts a refused connection; that the same journeys used the edge until then must do.
+            o.hit = under_fault > before or (refused and before > first)
+        else:
+            o.hit = (await rig.bytes_through(self.experiment.edge, settle=True) or 0) > first
+
+    def _note(self, what: str, **facts: object) -> None:
+        e = self.experiment
+        self.ground.journal.write(what, experiment=e.name, edge=e.edge.name, **facts)
+
+
+def _near(ordered: list[float], at: float, tolerance: float) -> bool:
+    from bisect import bisect_left
+
+    i = bisect_left(ordered, at - tolerance)
+    return i < len(ordered) and ordered[i] <= at + tolerance
+
+
+def _visible(outcome: Outcome) -> bool:
+    """Whether the fault showed at the entry: failures, or answers clearly later than before."""
+
+    def middle(samples: list[Sample]) -> float:
+        return sorted(s.duration_ms for s in samples)[len(samples) // 2] if samples else 0.0
+
+    return any(not s.ok for s in outcome.during) or middle(outcome.during) > 1.5 * middle(outcome.before) + 5
+
+
+def _expected(group: BaseExceptionGroup[BaseException]) -> HarnessError | None:
+    found = group.subgroup(HarnessError)
+    error: BaseException | None = found
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error if isinstance(error, HarnessError) else None
