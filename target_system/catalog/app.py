@@ -111,7 +111,8 @@ async def replace_record(
     records: TheRecords,
     response: Response,
     if_match: Annotated[
-        str | None, Header(max_length=2000, description="The versions that may be changed. Needed, else 428.")
+        str | None,
+        Header(max_length=2000, examples=["*"], description="The versions that may be changed. Needed, else 428."),
     ] = None,
 ) -> Record:
     """Describe a record anew, if it is still at the version the caller knows."""
