@@ -1,0 +1,111 @@
+"""The door of this room: the stages schema, consumer and provider. The work itself is in the modules beside."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from harness.evidence import StageResult
+from harness.pipeline.stage import Environment, StageContext
+from harness.system.config import Duration, StageSettings
+from harness.system.model import System
+
+__all__ = [
+    "ConsumerSettings",
+    "ConsumerStage",
+    "ProviderSettings",
+    "ProviderStage",
+    "SchemaSettings",
+    "SchemaStage",
+]
+
+
+class SchemaSettings(StageSettings):
+    """`[stages.schema]`."""
+
+    max_size_mb: int = Field(20, ge=1, le=200, description="A larger document is reported and not read.")
+    check_limit: Duration = Field(20.0, description="The longest the checks of one document may take.")
+
+
+class ConsumerSettings(StageSettings):
+    """`[stages.consumer]`."""
+
+    arguments: tuple[str, ...] = Field((), description="Further arguments for pytest, e.g. to leave tests out.")
+
+
+class ProviderSettings(StageSettings):
+    """`[stages.provider]`."""
+
+    request_timeout: Duration = Field(5.0, description="The longest a provider may take to answer one request.")
+
+
+class SchemaStage:
+    """Documents are valid and keep what they promised."""
+
+    name: ClassVar[str] = "schema"
+    title: ClassVar[str] = "documents valid and compatible"
+    settings: ClassVar[type[StageSettings]] = SchemaSettings
+    after: ClassVar[tuple[str, ...]] = ()
+    requires: ClassVar[tuple[str, ...]] = ()
+    exclusive: ClassVar[bool] = False
+    environment: ClassVar[Environment] = Environment.SYSTEM
+
+    def inputs(self, system: System, settings: StageSettings) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
+        """The baselines, and documents that are files."""
+        files = [d for s in system.services.values() for d in (s.openapi, s.asyncapi) if d and not _elsewhere(d)]
+        return (f"{system.suites.baselines}/*.json", *files)
+
+    async def run(self, context: StageContext) -> StageResult:
+        """Check every document."""
+        from harness.contracts.schema import check_documents
+
+        return await check_documents(context, context.settings_as(SchemaSettings))
+
+
+class ConsumerStage:
+    """Consumers keep to their own contracts, and publish them."""
+
+    name: ClassVar[str] = "consumer"
+    title: ClassVar[str] = "consumers against their contracts"
+    settings: ClassVar[type[StageSettings]] = ConsumerSettings
+    after: ClassVar[tuple[str, ...]] = ()
+    requires: ClassVar[tuple[str, ...]] = ()
+    exclusive: ClassVar[bool] = False
+    environment: ClassVar[Environment] = Environment.NONE
+
+    def inputs(self, system: System, settings: StageSettings) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
+        """The suite and the published pacts."""
+        return (f"{system.suites.contracts}/**/*.py", f"{system.suites.pacts}/*.json")
+
+    async def run(self, context: StageContext) -> StageResult:
+        """Run the suite."""
+        from harness.contracts.consumer import run_consumer_tests
+
+        return await run_consumer_tests(context, context.settings_as(ConsumerSettings))
+
+
+class ProviderStage:
+    """Providers keep every contract their consumers published."""
+
+    name: ClassVar[str] = "provider"
+    title: ClassVar[str] = "providers against all contracts"
+    settings: ClassVar[type[StageSettings]] = ProviderSettings
+    after: ClassVar[tuple[str, ...]] = ("consumer",)
+    requires: ClassVar[tuple[str, ...]] = ()
+    exclusive: ClassVar[bool] = False
+    environment: ClassVar[Environment] = Environment.NONE
+
+    def inputs(self, system: System, settings: StageSettings) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
+        """The published pacts."""
+        return (f"{system.suites.pacts}/*.json", f"{system.suites.contracts}/**/*.py")
+
+    async def run(self, context: StageContext) -> StageResult:
+        """Verify every provider that has pacts."""
+        from harness.contracts.provider import verify_providers
+
+        return await verify_providers(context, context.settings_as(ProviderSettings))
+
+
+def _elsewhere(document: str) -> bool:
+    return document.startswith("/") or "://" in document
