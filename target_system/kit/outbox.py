@@ -154,9 +154,8 @@ class _Relay:
             self._failures += 1
             log.warning("event sink does not answer", detail=str(error), failures=self._failures)
         finally:
-            with anyio.CancelScope(shield=True):
-                async with self._store.write() as connection:
-                    await self._outbox.mark_delivered(connection, delivered)
+            async with self._store.write() as connection:
+                await self._outbox.mark_delivered(connection, delivered)
         return len(waiting) == _BATCH
 
     async def _deliver(self, event: Waiting) -> bool:

@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 __all__ = ["Instant", "Store"]
 
+_LIMIT = 10.0  # seconds for one transaction
+
 
 class Instant(TypeDecorator[datetime]):
     """A moment in UTC; SQLite forgets time zones, so it is given back what it meant."""
@@ -57,26 +59,34 @@ class Store:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that only reads: one consistent view of the data."""
-        async with self._engine.begin() as connection:
-            yield connection
+        with _uninterrupted():
+            async with self._engine.begin() as connection:
+                yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that may write; it commits when the block ends without an exception."""
-        async with self._turn, self._engine.connect() as connection:
-            await connection.execution_options(shop_write=True)
-            async with connection.begin():
-                yield connection
+        with _uninterrupted():
+            async with self._turn, self._engine.connect() as connection:
+                await connection.execution_options(shop_write=True)
+                async with connection.begin():
+                    yield connection
 
     async def ready(self, within: float = 1.0) -> bool:
         """Say whether the database answers `within` so many seconds."""
         try:
             with anyio.fail_after(within):
-                async with self.read() as connection:
+                async with self._engine.connect() as connection:
                     await connection.execute(text("SELECT 1"))
         except Exception:  # whatever the driver raises, the answer is the same: not ready
             return False
         return True
+
+
+def _uninterrupted() -> anyio.CancelScope:
+    # A transaction takes milliseconds. Cut off in the middle by somebody's deadline or by the end of the service, it
+    # would leave a connection whose driver waits for ever (aiosqlite 0.22); so only its own, generous limit ends it.
+    return anyio.CancelScope(shield=True, deadline=anyio.current_time() + _LIMIT)
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
