@@ -3,7 +3,6 @@
 The Locust plugin is `harness.load.locust`; it is not imported here, because importing Locust monkey-patches the process.
 """
 
-from harness.load.arrivals import Arrival, ArrivalKind, schedule
 from harness.load.result import JourneyLoad, Latency, LoadResult
 
-__all__ = ["Arrival", "ArrivalKind", "JourneyLoad", "Latency", "LoadResult", "schedule"]
+__all__ = ["JourneyLoad", "Latency", "LoadResult"]

@@ -33,10 +33,10 @@ from locust.runners import LocalRunner, WorkerRunner
 
 from harness.errors import UsageError
 from harness.load import workers
-from harness.load.arrivals import Arrival, ArrivalKind, schedule
 from harness.load.recorder import Recorder, Walk
 from harness.load.result import LoadResult
 from harness.load.transport import PooledTransport
+from harness.system.arrivals import Arrival, ArrivalKind, schedule
 from harness.system.drive import Sample
 from harness.system.journeys import Journey, JourneyFailed, User, run_journey
 

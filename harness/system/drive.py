@@ -13,12 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import InfrastructureError, UsageError
 from harness.evidence.wire import from_json, to_json
+from harness.system.arrivals import ArrivalKind, schedule
 from harness.system.children import log_tail, python_module, run_child
 from harness.system.journeys import Journey, Response, Step, User, load_journeys, new_trace_id, run_journey
 
@@ -84,14 +86,16 @@ class _Problem:
 def arrivals(journeys: tuple[Journey, ...], spec: DriveSpec) -> list[tuple[float, Journey, int]]:
     """Lay out the schedule: offset in seconds, journey, and the seed of that walk; the same for the same seed.
 
-    Arrivals are evenly spaced; journeys are drawn by weight.
+    Arrivals are evenly spaced, journeys as often as their weight says; one of weight 0 is walked only when it is named.
     """
-    rng = random.Random(spec.seed)
     if not spec.rate:
+        rng = random.Random(spec.seed)
         return [(0.0, j, rng.getrandbits(63)) for j in journeys]
     count = max(1, round(spec.rate * spec.duration_s))
-    drawn = rng.choices(journeys, weights=[j.weight for j in journeys], k=count)
-    return [(i / spec.rate, j, rng.getrandbits(63)) for i, j in enumerate(drawn)]
+    all_of_them = bool(spec.names) or not any(j.weight for j in journeys)
+    wanted = [replace(j, weight=max(1, j.weight)) if all_of_them else j for j in journeys]
+    endless = schedule(wanted, rate=spec.rate, kind=ArrivalKind.CONSTANT, seed=spec.seed)
+    return [(a.offset_s, a.journey, a.seed) for a in islice(endless, count)]
 
 
 async def drive(
@@ -169,9 +173,9 @@ class _Driver:
             httpx.Client(limits=limits, trust_env=False) as client,
             ThreadPoolExecutor(self.spec.max_in_flight) as pool,
         ):
-            schedule = arrivals(journeys, self.spec)
+            planned = arrivals(journeys, self.spec)
             begun = time.time()
-            for offset, journey, seed in schedule:
+            for offset, journey, seed in planned:
                 if not self.spec.rate:
                     self._walk(client, journey, seed, time.time())
                     continue

@@ -82,7 +82,10 @@ class JourneyFailed(Exception):  # noqa: N818 - an outcome, told in the words of
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request of a journey, as seen by the user. `status` is 0 when no answer came; `at` in seconds since the epoch."""
+    """One request of a journey, as seen by the user.
+
+    `status` is 0 when no answer came; `at` in seconds since the epoch; `tagged` whether it went out as synthetic.
+    """
 
     name: str
     method: str
@@ -93,6 +96,7 @@ class Step:
     error: str = ""
     request_body: str = ""
     response_body: str = ""
+    tagged: bool = False
 
 
 def new_trace_id(rng: random.Random | None = None) -> str:
@@ -162,7 +166,7 @@ class User:
                 method, url, headers=sent, json=json, params=params, name=label, timeout_s=self.timeout_s
             )
         except Exception as error:  # each transport has its own errors; all mean that no answer came
-            self._record(label, method, url, 0, begun, at, json, f"{type(error).__name__}: {error}", "")
+            self._record(label, method, url, 0, begun, at, json, f"{type(error).__name__}: {error}", "", sent)
             raise JourneyFailed(f"{label}: no answer ({type(error).__name__}: {error})") from error
         wrong = not _accepted(response.status_code, expect)
         error_text = f"answered {response.status_code}, expected {_shown(expect)}" if wrong else ""
@@ -176,6 +180,7 @@ class User:
             json,
             error_text,
             response.text[:2000] if wrong else "",
+            sent,
         )
         if wrong:
             raise JourneyFailed(f"{label}: {error_text}: {response.text[:300]}")
@@ -213,12 +218,14 @@ class User:
         sent: object | None,
         error: str,
         body: str,
+        headers: Mapping[str, str],
     ) -> None:
         import json
 
         duration = (time.perf_counter() - begun) * 1000
         shown = json.dumps(sent)[:2000] if sent is not None and error else ""
-        self.steps.append(Step(name, method, url, status, duration, at, error, shown, body))
+        tagged = any(k.lower() == "baggage" and "synthetic=true" in v for k, v in headers.items())
+        self.steps.append(Step(name, method, url, status, duration, at, error, shown, body, tagged))
 
 
 def _accepted(status: int, expect: int | Collection[int] | None) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load import ArrivalKind, schedule
+from harness.system.arrivals import ArrivalKind, schedule
 from harness.system.journeys import Journey
 
 
