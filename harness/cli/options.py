@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -57,12 +58,25 @@ def only_option(function: F) -> F:
     )(function)
 
 
+def _writable(_context: click.Context, _option: click.Parameter, folder: Path | None) -> Path | None:
+    """Make sure, before anything runs, that reports can be written into `folder`."""
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise click.BadParameter(f"cannot write into {folder}: {error.strerror}") from None
+    return folder
+
+
 def out_option(function: F) -> F:
     """`--out DIR`."""
     return click.option(
         "--out",
         type=click.Path(path_type=Path, file_okay=False),
         metavar="DIR",
+        callback=_writable,
         help="Write the reports here; into the run's own folder by default.",
     )(function)
 
