@@ -47,12 +47,12 @@ class ChartView:
 def charts_of(result: RunResult, run_directory: Path) -> list[ChartView]:
     """Every chart among the artifacts; one that cannot be read is a chart with a problem, not an error."""
     zero = min((s.started for s in result.stages if s.started), default=0.0)
-    charts = []
-    for stage in result.stages:
-        for artifact in stage.artifacts:
-            if artifact.media_type == CHART_MEDIA_TYPE:
-                charts.append(_chart(stage.name, artifact.name, run_directory / artifact.path, zero))
-    return charts
+    return [
+        _chart(stage.name, artifact.name, run_directory / artifact.path, zero)
+        for stage in result.stages
+        for artifact in stage.artifacts
+        if artifact.media_type == CHART_MEDIA_TYPE
+    ]
 
 
 def _chart(stage: str, name: str, path: Path, zero: float) -> ChartView:

@@ -47,16 +47,16 @@ def print_closing(stdout: TextIO, event: RunFinished, *, json: bool = False, rep
     """Write the summary, or with `json` the result as one JSON document.
 
     Args:
-        report: path of `report.html`; beside the run's artifacts when None.
+        report: folder of `report.html`; the run's directory when None.
     """
     from harness.report.terminal import write
 
     if json:
         from harness.report.result_json import result_json
 
-        write(stdout, result_json(event.result) + "\n")
+        write(stdout, "".join(result_json(event.result)) + "\n")
         return
-    text = render(event.result, report or Path(event.directory) / "report.html", terminal=stdout.isatty())
+    text = render(event.result, (report or Path(event.directory)) / "report.html", terminal=stdout.isatty())
     write(stdout, text)
 
 

@@ -47,11 +47,10 @@ def write_reports(
     """
     from harness.report.html import report_html
 
-    text = result_json(result).encode()
     if run_directory.resolve() != out.resolve():
-        _write(run_directory / "result.json", (text,))
+        _write(run_directory / "result.json", (p.encode() for p in result_json(result)))
     return (
-        _write(out / "result.json", (text,)),
+        _write(out / "result.json", (p.encode() for p in result_json(result))),
         _write(out / "junit.xml", (junit_xml(result),)),
         _write(out / "summary.md", (summary_markdown(result).encode(),)),
         _write(

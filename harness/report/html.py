@@ -32,7 +32,8 @@ __all__ = ["report_html"]
 _TEMPLATES = Path(__file__).parent / "templates"
 #: Where the template wants plotly.js; no value can write this, `<` is escaped in all of them.
 _PLOTLY_HERE = "<!-- plotly.js -->"
-_BODY_LIMIT = 12_000
+#: Characters of a request or response that are shown; the whole text is in `result.json`.
+_MANY, _BODY_LIMIT, _BODY_LIMIT_OF_MANY = 100, 12_000, 2_000
 
 
 def report_html(
@@ -61,10 +62,10 @@ def report_html(
     if plotly is not None:
         allowed.append(csp_hash(plotly_chunks(plotly)))
     stories = edge_stories(system, result)
-    page = (
+    pieces = (
         _environment()
         .get_template("report.html.j2")
-        .render(
+        .generate(
             result=result,
             csp=" ".join(allowed),
             css=_markup(_read("report.css")),
@@ -83,16 +84,16 @@ def report_html(
             links={s.name: [_link(a, run_directory, out) for a in s.artifacts] for s in result.stages},
             measures={s.name: measure_tables(s.name, s.measures) for s in result.stages},
             history=views.trend(result, history),
-            body_limit=_BODY_LIMIT,
+            body_limit=_BODY_LIMIT if sum(len(s.findings) for s in result.stages) <= _MANY else _BODY_LIMIT_OF_MANY,
         )
     )
-    head, _, tail = page.partition(_PLOTLY_HERE)
-    yield head.encode("utf-8", "replace")
-    if tail and plotly is not None:
-        yield b"<script>"
-        yield from plotly_chunks(plotly)
-        yield b"</script>"
-        yield tail.encode("utf-8", "replace")
+    for piece in pieces:
+        if piece == _PLOTLY_HERE and plotly is not None:
+            yield b"<script>"
+            yield from plotly_chunks(plotly)
+            yield b"</script>"
+        else:
+            yield piece.encode("utf-8", "replace")
 
 
 @cache

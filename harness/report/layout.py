@@ -6,6 +6,7 @@ give long edges a waypoint in every layer they pass, order each layer by the mea
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -146,7 +147,7 @@ def _neighbours(chains: Mapping[Pair, list[Cell]]) -> tuple[dict[Cell, list[Cell
     before: dict[Cell, list[Cell]] = {}
     after: dict[Cell, list[Cell]] = {}
     for chain in chains.values():
-        for a, b in zip(chain, chain[1:], strict=False):
+        for a, b in itertools.pairwise(chain):
             before.setdefault(b, []).append(a)
             after.setdefault(a, []).append(b)
     return before, after
@@ -225,7 +226,7 @@ def _route(
     if reverse:
         points.reverse()
     path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
-    for (ax, ay), (bx, by) in zip(points, points[1:], strict=False):
+    for (ax, ay), (bx, by) in itertools.pairwise(points):
         mid = (ax + bx) / 2
         path += f" C{mid:.1f} {ay:.1f} {mid:.1f} {by:.1f} {bx:.1f} {by:.1f}"
     return Route(path, (x1 + x2) / 2, (y1 + y2) / 2)

@@ -38,8 +38,8 @@ def measure_tables(stage: str, measures: Iterable[Measure]) -> tuple[list[tuple[
     tables = []
     for labels, group in groups.items():
         names = list(dict.fromkeys(m.name for m in group))
-        for start in range(0, len(names), _COLUMNS):
-            tables.append(_table(stage, labels, names[start : start + _COLUMNS], group))
+        slices = [names[start : start + _COLUMNS] for start in range(0, len(names), _COLUMNS)]
+        tables += [_table(stage, labels, some, group) for some in slices]
     return single, tables
 
 

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.evidence import RunResult, StageResult, from_json, to_json
+from harness.evidence import RunResult, StageResult, from_json
 
 __all__ = ["read_result", "result_json"]
 
 
-def result_json(result: RunResult) -> str:
-    """The result as JSON text; measures that are not finite are left out, JSON has no word for them."""
+def result_json(result: RunResult) -> Iterator[str]:
+    """The result as JSON text, in pieces; measures that are not finite are left out, JSON has no word for them."""
+    from pydantic import TypeAdapter
+
     clean = replace(result, stages=tuple(_finite(s) for s in result.stages))
-    document = json.loads(to_json(clean))
+    document = TypeAdapter(RunResult).dump_python(clean, mode="python")
     for stage, told in zip(clean.stages, document["stages"], strict=True):
         for finding, entry in zip(stage.findings, told["findings"], strict=True):
             entry["fingerprint"] = finding.fingerprint
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    for piece in json.JSONEncoder(indent=2, ensure_ascii=False, allow_nan=False).iterencode(document):
+        # Lone surrogates have no place in UTF-8, and responses may hold them.
+        yield piece.encode("utf-8", "replace").decode()
 
 
 def read_result(file: Path) -> RunResult:

@@ -44,7 +44,7 @@ def terminal_handler(
     Args:
         stdout: takes the summary at the end.
         stderr: takes everything that is said before.
-        report: where `report.html` will be, to be named in the summary; the run's directory when None.
+        report: the folder where `report.html` will be, to be named in the summary; the run's directory when None.
         environ: the environment; `os.environ` when None.
     """
     env = os.environ if environ is None else environ

@@ -223,7 +223,7 @@ def cards(result: RunResult, known: Collection[str] | None) -> list[Card]:
     told.append(Card("Duration", duration(result.duration_s), f"{result.profile} profile"))
     told.append(Card("Seed", str(result.seed), "repeats this run"))
     if result.commit:
-        told.append(Card("Commit", result.commit[:10], result.branch))
+        told.append(Card("Commit", result.commit[:8], result.branch))
     return told
 
 

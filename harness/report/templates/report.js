@@ -21,7 +21,7 @@
         count += fits ? 1 : 0;
       }
       group.hidden = !any;
-      if (words.length && any) group.open = true;
+      if (words.length && any && group.tagName === "DETAILS") group.open = true;
     }
     shown.textContent = words.length ? `${count} of ${findings.length}` : "";
   }
@@ -31,7 +31,7 @@
     filter.addEventListener("input", narrow);
     expand.addEventListener("click", () => {
       const open = expand.textContent === "Expand all";
-      for (const part of all(".group, .finding")) part.open = open || (part.matches(".group") && findings.length <= 40);
+      for (const part of all("details.group, .finding")) part.open = open || (part.matches(".group") && findings.length <= 40);
       expand.textContent = open ? "Collapse all" : "Expand all";
     });
     for (const link of all("[data-filter]")) {
@@ -105,20 +105,20 @@
       type: "scatter", mode: series.x.length > 1 ? "lines" : "markers", name: plain(series.name), x: series.x, y: series.y,
       line: { width: 1.8 }, hovertemplate: `%{y:,.4g} ${plain(chart.unit)} at %{x:.1f} s<extra>%{fullData.name}</extra>`,
     })), {
-      height: 300, margin: { l: 12, r: 12, t: 26, b: 36 },
+      height: 320, margin: { l: 12, r: 12, t: 48, b: 36 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", size: 12, color: style("--ink") },
       colorway: dark.matches ? lines.dark : lines.light,
       xaxis: { ...axis, title: { text: "seconds since the run began", font: { color: muted }, standoff: 6 }, showgrid: false },
       yaxis: { ...axis, title: { text: plain(chart.unit), font: { color: muted } }, rangemode: "tozero" },
-      showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+      showlegend: true, legend: { orientation: "h", x: 0, y: 1.1, yanchor: "bottom" },
       hovermode: "closest",
       shapes: chart.windows.map((w) => ({
         type: "rect", xref: "x", yref: "paper", x0: w.x0, x1: w.x1, y0: 0, y1: 1,
         fillcolor: color(w.kind), opacity: 0.13, line: { width: 0 }, layer: "below",
       })),
       annotations: chart.windows.map((w) => ({
-        xref: "x", yref: "paper", x: (w.x0 + w.x1) / 2, y: 0.985, yanchor: "top", text: `<b>${w.n}</b>`, showarrow: false,
+        xref: "x", yref: "paper", x: (w.x0 + w.x1) / 2, y: 1, yanchor: "bottom", text: `<b>${w.n}</b>`, showarrow: false,
         font: { size: 11, color: color(w.kind) },
       })),
     }, { displayModeBar: false, responsive: true });
