@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.chaos.settings import ChaosSettings
 from harness.errors import StartError, UsageError
 from harness.evidence import StageResult
-from harness.pipeline import Environment, StageContext
+from harness.pipeline import Environment, Need, StageContext
+from harness.pipeline.stage import journeys_need
 from harness.system.config import StageSettings
 from harness.system.model import RuntimeKind, System
 
@@ -40,6 +43,29 @@ class ChaosStage:
         folder = system.suites.experiments
         own = tuple(f"{s.cwd}/**/*" for s in system.services.values() if s.cwd != ".")
         return (f"{folder}/**/*.toml", f"{folder}/**/*.py", system.suites.journeys, *own)
+
+    def needs(self, system: System, root: Path) -> tuple[Need, ...]:
+        """Experiments, journeys, and edges that can be put behind a proxy."""
+        folder = system.suites.experiments
+        return (
+            Need(
+                f"experiments in {folder}/*.toml",
+                any((root / folder).glob("*.toml")),
+                "write one: docs/how-to/chaos.md",
+            ),
+            journeys_need(system, root),
+            Need(
+                "an edge whose caller can be told another address",
+                any(e.env for e in system.service_edges()),
+                "set services.CALLER.uses.CALLEE.env in harness.toml",
+            ),
+            Need(
+                "a real Toxiproxy server",
+                bool(os.environ.get("TOXIPROXY_URL") or shutil.which("toxiproxy-server")),
+                "none needed: the built-in one is used; TOXIPROXY_URL or toxiproxy-server on PATH take its place",
+                optional=True,
+            ),
+        )
 
     async def run(self, context: StageContext) -> StageResult:
         """See `Stage.run`."""

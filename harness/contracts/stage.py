@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 
 from harness.evidence import StageResult
-from harness.pipeline.stage import Environment, StageContext
+from harness.pipeline.stage import Environment, Need, StageContext
 from harness.system.config import Duration, StageSettings
 from harness.system.model import System
 
@@ -56,6 +57,15 @@ class SchemaStage:
         files = [d for s in system.services.values() for d in (s.openapi, s.asyncapi) if d and not _elsewhere(d)]
         return (f"{system.suites.baselines}/*.json", *files)
 
+    def needs(self, system: System, root: Path) -> tuple[Need, ...]:
+        """Documents, and something to compare them with."""
+        described = [n for n, s in system.services.items() if s.openapi or s.asyncapi]
+        baselines = sorted((root / system.suites.baselines).glob("*.json"))
+        return (
+            Need("an OpenAPI or AsyncAPI document", bool(described), "set services.NAME.openapi in harness.toml"),
+            Need(f"baselines in {system.suites.baselines}/", bool(baselines), "harness baseline", optional=True),
+        )
+
     async def run(self, context: StageContext) -> StageResult:
         """Check every document."""
         from harness.contracts.schema import check_documents
@@ -78,6 +88,12 @@ class ConsumerStage:
         """The suite and the published pacts."""
         return (f"{system.suites.contracts}/**/*.py", f"{system.suites.pacts}/*.json")
 
+    def needs(self, system: System, root: Path) -> tuple[Need, ...]:
+        """Consumer tests."""
+        folder = system.suites.contracts
+        tests = [*(root / folder).rglob("test_*.py"), *(root / folder).rglob("*_test.py")]
+        return (Need(f"consumer tests in {folder}/", bool(tests), "write one: docs/how-to/contracts.md"),)
+
     async def run(self, context: StageContext) -> StageResult:
         """Run the suite."""
         from harness.contracts.consumer import run_consumer_tests
@@ -99,6 +115,15 @@ class ProviderStage:
     def inputs(self, system: System, settings: StageSettings) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
         """The published pacts."""
         return (f"{system.suites.pacts}/*.json", f"{system.suites.contracts}/**/*.py")
+
+    def needs(self, system: System, root: Path) -> tuple[Need, ...]:
+        """Pacts, and handlers of provider states."""
+        pacts = sorted((root / system.suites.pacts).glob("*.json"))
+        states = [n for n, s in system.services.items() if s.states]
+        return (
+            Need(f"pacts in {system.suites.pacts}/", bool(pacts), "harness run consumer"),
+            Need("a provider-state handler", bool(states), "set services.NAME.states in harness.toml", optional=True),
+        )
 
     async def run(self, context: StageContext) -> StageResult:
         """Verify every provider that has pacts."""

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from harness.errors import HarnessError, InfrastructureError
 from harness.evidence import Artifact, Finding, Measure, Redactor, StageResult
-from harness.pipeline.stage import Environment, StageContext
+from harness.pipeline.stage import Environment, Need, StageContext
 from harness.system.config import Duration, StageSettings
 from harness.system.model import Service, System
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FuzzSettings", "FuzzStage"]
 
-_PER_SERVICE_S = {"quick": 6.0, "full": 60.0}
+_PER_SERVICE_S = {"quick": 5.0, "full": 60.0}
 #: Start-up of Schemathesis, twice for each service, in seconds; only for telling how far the stage is.
 _OVERHEAD_S = 3.0
 
@@ -35,7 +35,7 @@ class FuzzSettings(StageSettings):
     max_time: Duration | None = Field(
         None,
         description="Time for a service of average size; larger ones get more, in proportion to their operations. "
-        "6s in the quick profile, 60s in the full one.",
+        "5s in the quick profile, 60s in the full one.",
     )
     max_examples: int | None = Field(None, ge=1, description="The most examples for one operation and phase.")
     checks: tuple[str, ...] = Field((), description="Schemathesis checks to run; all by default.")
@@ -61,6 +61,11 @@ class FuzzStage:
         documents = (s.openapi for s in system.services.values())
         files = (d for d in documents if d and not d.startswith("/") and "//" not in d)
         return (*files, "schemathesis.toml", "**/*.py")
+
+    def needs(self, system: System, root: Path) -> tuple[Need, ...]:  # noqa: ARG002 - the protocol's
+        """OpenAPI documents."""
+        described = any(s.openapi for s in system.services.values())
+        return (Need("an OpenAPI document", described, "set services.NAME.openapi in harness.toml"),)
 
     async def run(self, context: StageContext) -> StageResult:
         """Fuzz.

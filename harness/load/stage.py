@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
@@ -12,7 +11,7 @@ from pydantic import Field
 
 from harness.errors import InfrastructureError, UsageError
 from harness.evidence import Artifact, StageResult
-from harness.pipeline.stage import Environment, StageContext
+from harness.pipeline.stage import Environment, Need, StageContext
 from harness.system.config import Duration, QuantityText, StageSettings
 from harness.system.model import System, is_loopback
 
@@ -54,6 +53,11 @@ class LoadStage:
     def inputs(self, system: System, settings: StageSettings) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
         """Files the outcome depends on."""
         return (system.suites.locustfile, system.suites.journeys)
+
+    def needs(self, system: System, root: Path) -> tuple[Need, ...]:
+        """A locustfile."""
+        file = system.suites.locustfile
+        return (Need(f"a locustfile at {file}", (root / file).is_file(), "write one: docs/how-to/load.md"),)
 
     async def run(self, context: StageContext) -> StageResult:
         """Run Locust and read what it left.
@@ -124,10 +128,12 @@ async def _run_locust(context: StageContext) -> None:
 
 def command(context: StageContext, total_s: int) -> list[str]:
     """The command line of Locust; the plugin's own options go through the environment, so that any locustfile takes it."""
+    from harness.system.children import python_module
+
     settings = context.settings_as(LoadSettings)
     users = str(settings.users)
     return [
-        *(sys.executable, "-m", "locust", "-f", context.system.suites.locustfile),
+        *python_module("locust", "-f", context.system.suites.locustfile),
         *("--headless", "--only-summary", "--host", context.addresses[context.system.entry]),
         *("--users", users, "--spawn-rate", users, "--run-time", f"{total_s}s"),
         *("--stop-timeout", str(math.ceil(settings.request_timeout))),

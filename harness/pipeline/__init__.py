@@ -12,13 +12,14 @@ from harness.pipeline.events import (
     StageProgress,
     StageStarted,
 )
-from harness.pipeline.stage import Environment, Stage, StageContext
+from harness.pipeline.stage import Environment, Need, Stage, StageContext
 
 __all__ = [
     "Environment",
     "Event",
     "EventHandler",
     "FindingFound",
+    "Need",
     "Note",
     "PlannedStage",
     "RunFinished",

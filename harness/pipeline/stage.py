@@ -15,6 +15,9 @@ memory and time it likes without disturbing the harness; it never prints and nev
         def inputs(self, system, settings):
             return tuple(s.openapi for s in system.services.values())
 
+        def needs(self, system, root):
+            return (Need("an OpenAPI document", any(s.openapi for s in system.services.values()), "set services.NAME.openapi"),)
+
         async def run(self, context):
             findings = [...]
             return context.result(work={"documents": 3}, findings=findings)
@@ -36,7 +39,7 @@ from harness.system.model import System
 if TYPE_CHECKING:
     from harness.system.runtime import ProcessRuntime
 
-__all__ = ["Environment", "Stage", "StageContext"]
+__all__ = ["Environment", "Need", "Stage", "StageContext", "journeys_need"]
 
 S = TypeVar("S", bound=StageSettings)
 
@@ -46,6 +49,29 @@ class Environment(StrEnum):
 
     NONE = "none"
     SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something a stage cannot do without, or does better with.
+
+    Args:
+        what: e.g. "consumer tests in contracts/".
+        met: whether it is there.
+        remedy: how to get it, when it is not.
+        optional: whether the stage can run without it.
+    """
+
+    what: str
+    met: bool
+    remedy: str = ""
+    optional: bool = False
+
+
+def journeys_need(system: System, root: Path) -> Need:
+    """The need several stages share: a journeys file."""
+    file = system.suites.journeys
+    return Need(f"journeys at {file}", (root / file).is_file(), "write one: docs/how-to/synthetic.md")
 
 
 class Stage(Protocol):
@@ -69,6 +95,9 @@ class Stage(Protocol):
 
     def inputs(self, system: System, settings: StageSettings) -> tuple[str, ...]:
         """Globs (relative to the project) of the files its outcome depends on."""
+
+    def needs(self, system: System, root: Path) -> tuple[Need, ...]:
+        """What has to be there for the stage to do its work; cheap, starts nothing."""
 
     async def run(self, context: StageContext) -> StageResult:
         """Do the work.
