@@ -1,0 +1,109 @@
+"""What walks have in common to smoke and synthetic: driving them, and telling what went wrong with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from zlib import crc32
+
+from harness.evidence import Exchange, Finding, Place, Severity
+from harness.pipeline.stage import StageContext
+from harness.system.drive import DriveSpec, Sample, drive
+from harness.system.journeys import Step
+from harness.system.traces import trace_lines
+
+__all__ = ["failed_walk", "failure_text", "failure_title", "missing_journeys", "walk"]
+
+_START_UP_S = 30.0
+
+
+def missing_journeys(context: StageContext) -> str:
+    """Why no journey can be walked; empty when there is a journeys file."""
+    file = context.system.suites.journeys
+    if (context.root / file).is_file():
+        return ""
+    return (
+        f"there is no {file}, so nothing was walked. Write one (`harness init` makes a starter, "
+        f'docs/how-to/synthetic.md has an example), name another under [suites] journeys = "...", '
+        f"or switch the stage off: [stages.{context.name}] enabled = false, reason = ..."
+    )
+
+
+async def walk(
+    context: StageContext,
+    *,
+    names: tuple[str, ...],
+    rate: float,
+    duration_s: float,
+    request_timeout_s: float,
+    synthetic: bool,
+    on_sample: Callable[[Sample], None],
+) -> None:
+    """Have journeys walked; see `harness.system.drive`.
+
+    Raises:
+        UsageError: when the journeys file cannot be used.
+        InfrastructureError: when the driver fails or takes too long.
+    """
+    spec = DriveSpec(
+        journeys_file=str(context.root / context.system.suites.journeys),
+        base_urls=dict(context.addresses),
+        entry=context.system.entry,
+        names=names,
+        rate=rate,
+        duration_s=duration_s,
+        # Stages share a seed and a system: without the name in it they would make up the same data and trace ids.
+        seed=crc32(f"{context.name}:{context.seed}".encode()),
+        synthetic=synthetic,
+        timeout_s=request_timeout_s,
+    )
+    log = context.directory / "journeys.log"
+    limit_s = max(_START_UP_S, context.stage_settings.time_limit - 5)
+    await drive(spec, root=context.root, log=log, time_limit_s=limit_s, on_sample=on_sample)
+
+
+def failed_walk(context: StageContext, sample: Sample, *, severity: Severity, detail: str = "") -> Finding:
+    """Tell of a walk that failed, with the request it failed at and what the services logged about it."""
+    step = failing_step(sample)
+    log = trace_lines(context.service_logs, sample.trace_id)
+    parts = [detail, f"Steps: {_path_of(sample)}.", *(["The services' logs about this trace:", *log] if log else [])]
+    return Finding(
+        rule=f"{context.name}.journey_failed",
+        severity=severity,
+        title=context.redactor.text(failure_title(sample)),
+        detail=context.redactor.text("\n".join(p for p in parts if p)),
+        place=Place(journey=sample.journey, operation=step.name if step else ""),
+        exchange=_exchange(context, sample, step) if step else None,
+        reproduce=f"harness run {context.name} --seed {context.seed}",
+        trace_id=sample.trace_id,
+    )
+
+
+def failing_step(sample: Sample) -> Step | None:
+    """The request the walk failed at; None when all were answered as expected, but the answers did not add up."""
+    return next((s for s in reversed(sample.steps) if s.error), None)
+
+
+def failure_text(sample: Sample) -> str:
+    """What went wrong, in one line."""
+    step = failing_step(sample)
+    text = f"{step.name}: {step.error}" if step else sample.error
+    return (text.splitlines() or ["failed without a word"])[0][:300]
+
+
+def failure_title(sample: Sample) -> str:
+    """One line a stranger understands."""
+    said = failure_text(sample)
+    return f"{sample.journey}: {said}" if failing_step(sample) else f"{sample.journey}: not so: {said}"
+
+
+def _path_of(sample: Sample) -> str:
+    shown = [f"{s.name} → {s.status or 'no answer'}" for s in sample.steps]
+    return "; ".join(shown) or "none was made"
+
+
+def _exchange(context: StageContext, sample: Sample, step: Step) -> Exchange:
+    lines = [f"{step.method} {step.url}", f"traceparent: 00-{sample.trace_id}-…", "", step.request_body]
+    answer = f"{step.status}\n\n{step.response_body}" if step.status else ""
+    expected = step.error.partition("expected ")[2] or "an answer"
+    redact = context.redactor.text
+    return Exchange(redact("\n".join(lines).strip()), redact(answer.strip()), expected)
