@@ -137,6 +137,13 @@ class Report:
     finished: bool = False
     stop_reason: str = ""
     server_gone: bool = False
+    first_at: float = 0.0
+    last_at: float = 0.0
+
+    @property
+    def pace(self) -> float:
+        """Requests a second, between the first and the last; 0 when there were not two."""
+        return self.cases / (self.last_at - self.first_at) if self.last_at > self.first_at else 0.0
 
     @property
     def cases(self) -> int:
@@ -180,6 +187,7 @@ class Report:
         recorder = event["recorder"]
         steps = dict(_steps(recorder))
         for step in steps.values():
+            self.first_at, self.last_at = self.first_at or step.at, max(self.last_at, step.at)
             tally = self.operations.setdefault(step.operation, OperationTally())
             tally.phases[event["phase"]] += 1
             tally.statuses[step.answer.status if step.answer else 0] += 1

@@ -29,6 +29,10 @@ _ENUMERATED = ("examples", "coverage")
 _ENDLESS = ("fuzzing", "stateful")
 #: How much longer than a service's share the enumeration may take, where a document is large or the machine busy.
 _STRETCH = 3.0
+#: What a share of time is meant for, in requests a second. Where coverage went slower (a busy machine, a slow service), the
+#: endless phases get more time, up to the limit, so that what is found depends less on the machine of the day.
+_EXPECTED_PACE = 40.0
+_PATIENCE = 4.0
 #: How often to go on, without the operation at fault, after the service has died.
 _REVIVALS = 3
 _SUSPECTS = 5
@@ -88,7 +92,7 @@ class Session:
         self.begun = begun = time.monotonic()
         await self._phases(_ENUMERATED, self.target.seconds * _STRETCH)
         rest = self.target.seconds - (time.monotonic() - begun)
-        await self._phases(_ENDLESS, max(rest, self.target.seconds / 2))
+        await self._phases(_ENDLESS, max(rest, self.target.seconds / 2) * self._patience())
         for error in self.report.errors:
             self.found(self.teller.engine(error))
         if self.alive:
@@ -96,6 +100,10 @@ class Session:
         else:
             self.doubtful = self._worth_telling()
         self.ended = time.monotonic()
+
+    def _patience(self) -> float:
+        pace = self.report.pace
+        return min(max(_EXPECTED_PACE / pace, 1.0), _PATIENCE) if pace else 1.0
 
     async def _phases(self, phases: Sequence[str], seconds: float) -> None:
         for _ in range(_REVIVALS):

@@ -16,6 +16,7 @@ __all__ = ["Teller"]
 _BODY_LIMIT = 4000
 _BRIEF_LIMIT = 90
 _CURL_BODY_LIMIT = 2000
+_CURL_LIMIT = 3000
 _REASON = re.compile(r"^(.*?)(?:\n\s*Reproduce with.*)?$", re.DOTALL)
 
 #: check -> title; `{with_}` is the odd input, `{status}` the answer's status, `{why}` the first line of the message.
@@ -259,7 +260,8 @@ def _curl(step: Step) -> str:
         except UnicodeDecodeError:
             octal = "".join(f"\\{byte:03o}" for byte in step.body)
             before, words = f"printf {shlex.quote(octal)} | ", [*words, "--data-binary", "@-"]
-    return before + shlex.join([*words, step.url])
+    line = before + shlex.join([*words, step.url])
+    return line if len(line) <= _CURL_LIMIT else "(the request is too long for a command line)"
 
 
 def _expected(failure: Failure) -> str:

@@ -1,0 +1,86 @@
+"""Reading Schemathesis' report: what counts as the same failure, and what an event that is none does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from harness.fuzz.events import NO_ANSWER, Report
+
+
+def scenario(*cases: dict[str, Any], phase: str = "coverage") -> str:
+    interactions, checks, known = {}, {}, {}
+    for number, case in enumerate(cases):
+        name = f"c{number}"
+        answer = {"status_code": case["status"], "headers": {}, "content": "{}"} if case.get("status") else None
+        request = {"method": "POST", "uri": "http://127.0.0.1:1/orders", "headers": {}, "body": case.get("body", "{}")}
+        interactions[name] = {"request": request, "timestamp": float(number)} | ({"response": answer} if answer else {})
+        known[name] = {"value": {"path": "/orders", "method": "POST"}}
+        said = {
+            "type": "T",
+            "operation": "POST /orders",
+            "title": "t",
+            "message": case.get("message", ""),
+            "case_id": None,
+        }
+        if "check" in case:
+            checks[name] = [{"name": case["check"], "status": "failure", "failure_info": {"failure": said}}]
+    recorder = {"label": "POST /orders", "cases": known, "interactions": interactions, "checks": checks}
+    return json.dumps({"ScenarioFinished": {"phase": phase, "status": "failure", "recorder": recorder}})
+
+
+def fed(*lines: str) -> Report:
+    report = Report()
+    for line in lines:
+        report.feed(line)
+    return report
+
+
+def test_the_same_check_operation_and_status_is_one_failure_and_the_shortest_request_is_kept() -> None:
+    long, short = ({"check": "not_a_server_error", "status": 500, "body": body} for body in ('{"a": 111}', "{}"))
+    report = fed(scenario(long), scenario(short), scenario(long))
+    (failure,) = report.failures.values()
+    assert report.counts[failure.key] == 3
+    assert failure.last.body == b"{}"
+
+
+def test_another_status_is_another_failure() -> None:
+    report = fed(scenario(*({"check": "status_code_conformance", "status": status} for status in (418, 419))))
+    assert len(report.failures) == 2
+
+
+def test_schema_violations_differ_by_the_place_in_the_schema() -> None:
+    message = "1 is not a string\n\nSchema at /properties/{}:\n\n    {{}}"
+    cases = [
+        {"check": "response_schema_conformance", "status": 200, "message": message.format(name)}
+        for name in ("a", "b", "a")
+    ]
+    assert len(fed(scenario(*cases)).failures) == 2
+
+
+def test_a_stateful_failure_keeps_the_requests_before_it_and_others_do_not() -> None:
+    cases: list[dict[str, Any]] = [{"status": 201}, {"check": "use_after_free", "status": 200}, {"status": 200}]
+    (stateful,) = fed(scenario(*cases, phase="stateful")).failures.values()
+    (alone,) = fed(scenario(*cases, phase="fuzzing")).failures.values()
+    assert (len(stateful.steps), len(alone.steps)) == (2, 1)
+
+
+def test_a_request_without_an_answer_is_a_failure_of_its_own() -> None:
+    report = fed(scenario({"status": 200}, {}))
+    assert [f.check for f in report.failures.values()] == [NO_ANSWER]
+    assert report.operations["POST /orders"].statuses == {200: 1, 0: 1}
+
+
+def test_a_line_that_is_no_event_is_an_error_never_a_silent_pass() -> None:
+    report = fed('{"Initialize": {}}', '{"Scena')
+    assert report.errors
+    assert not report.finished
+
+
+def test_an_error_of_the_engine_is_counted_but_one_of_the_network_is_told_from_the_recording() -> None:
+    def error(kind: str) -> str:
+        return json.dumps({"NonFatalError": {"value": {"type": kind, "message": "m"}, "label": "POST /orders"}})
+
+    report = fed(error("InvalidSchema"), error("ConnectionError"), error("ServerUnavailable"))
+    assert [e.kind for e in report.errors] == ["InvalidSchema"]
+    assert report.server_gone
