@@ -25,8 +25,6 @@ if TYPE_CHECKING:  # SQLAlchemy is a third of a service's start; the gateway has
 
 __all__ = ["create_app", "serve"]
 
-_MAX_BODY = 64 * 1024
-
 
 class Health(Reply):
     """The service is well."""
@@ -86,7 +84,6 @@ def create_app(
         },
     )
     app.state.domain = domain
-    app.max_body_size = _MAX_BODY
     app.add_middleware(Edge, service=settings.service, max_in_flight=settings.max_in_flight)
     _add_routes(app, (_operations(store), router))
     app.add_route("/metrics", metrics_page, include_in_schema=False)

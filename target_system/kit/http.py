@@ -1,7 +1,7 @@
 """Routing that is strict about what arrives: media types, JSON, repeated parameters; its meaning is not our matter."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -15,9 +15,18 @@ from target_system.kit.problems import Problem, problem_response
 __all__ = ["Router", "handle_http_error", "handle_invalid_request"]
 
 _MAX_REPORTED = 5
+_MAX_BODY = 64 * 1024
 
 
 class _StrictRequest(Request):
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        size = 0
+        async for chunk in super().stream():
+            size += len(chunk)
+            if size > _MAX_BODY:
+                raise HTTPException(413, f"Send at most {_MAX_BODY} bytes.")
+            yield chunk
+
     async def json(self) -> Any:
         body = await self.body()
         document = json.loads(body, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_number)
