@@ -19,6 +19,7 @@ __all__ = ["KeySet", "KeysUnavailable", "Principal", "TokenRejected", "verify"]
 ALGORITHM = "ES256"
 MAX_DOCUMENT = 262_144  # bytes; a key set is a few hundred
 FETCH_TIMEOUT = 2.0  # seconds
+FIRST_READING_INTERVAL = 1.0  # seconds
 
 # The subject travels on as a header, so only what orders takes for a customer is let through.
 _CUSTOMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@|:+-]{0,63}")
@@ -51,7 +52,7 @@ class KeySet:
 
     Args:
         url: ``file:`` or ``http(s):`` address of the document.
-        min_interval: Least seconds between two reads.
+        min_interval: Least seconds between two reads; a second as long as none has succeeded.
         max_age: Seconds after which the document is read again, so that a withdrawn key stops working.
         clock: Monotonic time in seconds.
     """
@@ -88,7 +89,9 @@ class KeySet:
 
     def _is_wanted(self, kid: str) -> bool:
         now = self._clock()
-        if now - self._tried_at < self._min_interval:
+        # Nobody with a token is let in before the first reading, so that one is tried again sooner.
+        interval = self._min_interval if self._keys is not None else min(self._min_interval, FIRST_READING_INTERVAL)
+        if now - self._tried_at < interval:
             return False
         return self._keys is None or kid not in self._keys or now - self._read_at > self._max_age
 
@@ -106,7 +109,7 @@ async def _fetch(url: str) -> bytes:
     parts = urllib.parse.urlsplit(url)
     if parts.scheme == "file":
         return await anyio.Path(urllib.request.url2pathname(parts.path)).read_bytes()
-    async with httpx.AsyncClient(timeout=FETCH_TIMEOUT) as client:
+    async with httpx.AsyncClient(timeout=FETCH_TIMEOUT, trust_env=False, verify=url.startswith("https:")) as client:
         response = await client.get(url)
         response.raise_for_status()
         return response.content

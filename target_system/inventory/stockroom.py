@@ -87,7 +87,7 @@ class Stockroom:
     async def shelf(self, record_id: str) -> Shelf | None:
         """Return what is there of a record, or None when it was never counted."""
         async with self._store.read() as db:
-            return await _shelf(db, record_id)
+            return await _shelf(db, record_id, lock=False)
 
     async def count(self, record_id: str, on_hand: int) -> Shelf:
         """Note how many pieces somebody counted.
@@ -112,7 +112,7 @@ class Stockroom:
     async def reservation(self, reservation_id: str) -> Held | None:
         """Return a reservation, or None when it was never heard of."""
         async with self._store.read() as db:
-            return await _reservation(db, reservation_id)
+            return await _reservation(db, reservation_id, lock=False)
 
     async def reserve(self, reservation_id: str, lines: Mapping[str, int]) -> tuple[Held, bool]:
         """Put pieces aside, all lines or none.
@@ -195,15 +195,15 @@ async def _again_after_race(once: Callable[[], Awaitable[_T]]) -> _T:
         return await once()
 
 
-async def _shelf(db: AsyncConnection, record_id: str) -> Shelf | None:
-    query = sa.select(_stock).where(_stock.c.record_id == record_id).with_for_update()
-    row = (await db.execute(query)).first()
+async def _shelf(db: AsyncConnection, record_id: str, *, lock: bool = True) -> Shelf | None:
+    query = sa.select(_stock).where(_stock.c.record_id == record_id)
+    row = (await db.execute(query.with_for_update() if lock else query)).first()
     return None if row is None else Shelf(row.record_id, row.on_hand, row.reserved)
 
 
-async def _reservation(db: AsyncConnection, reservation_id: str) -> Held | None:
-    query = sa.select(_reservations.c.status).where(_reservations.c.id == reservation_id).with_for_update()
-    status = await db.scalar(query)
+async def _reservation(db: AsyncConnection, reservation_id: str, *, lock: bool = True) -> Held | None:
+    query = sa.select(_reservations.c.status).where(_reservations.c.id == reservation_id)
+    status = await db.scalar(query.with_for_update() if lock else query)
     if status is None:
         return None
     rows = await db.execute(

@@ -151,3 +151,14 @@ def test_without_any_key_set_no_token_can_be_judged(keys, tmp_path):
         check(KeySet((tmp_path / "missing.json").as_uri()), keys.sign("old"))
     with pytest.raises(KeysUnavailable):
         check(KeySet("http://127.0.0.1:1/jwks.json"), keys.sign("old"))
+
+
+def test_a_key_set_that_is_late_is_tried_again_soon(keys):
+    clock = Clock()
+    late = keys.path.rename(keys.path.with_name("late.json"))
+    key_set = KeySet(keys.path.as_uri(), min_interval=10, clock=clock)
+    with pytest.raises(KeysUnavailable):
+        check(key_set, keys.sign("old"))
+    late.rename(keys.path)
+    clock.now += 1
+    assert check(key_set, keys.sign("old")).subject == "alice"
