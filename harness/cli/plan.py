@@ -19,11 +19,12 @@ __all__ = ["command"]
 def command(stages: tuple[str, ...], config: Path | None, profile: str, as_json: bool) -> None:
     """Show which stages would run, in what order and why; runs nothing."""
     from harness.evidence.wire import to_json
+    from harness.pipeline.events import PlannedStage
     from harness.pipeline.plan import build_plan
 
-    plan = build_plan(project_from(config), chosen=stages, profile=profile, keys=True)
+    plan = build_plan(project_from(config), chosen=stages, profile=profile, keys=as_json)
     if as_json:
-        click.echo(to_json(list(plan.stages), kind=list[type(plan.stages[0])] if plan.stages else list, indent=2))  # type: ignore[misc]  # the item's own type
+        click.echo(to_json(plan.stages, kind=tuple[PlannedStage, ...], indent=2))
         return
     width = max(len(s.name) for s in plan.stages)
     for stage in plan.stages:

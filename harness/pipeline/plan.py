@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +64,7 @@ def build_plan(project: Project, *, chosen: Sequence[str] = (), profile: str = "
     }
     waits = {n: tuple(dict.fromkeys((*after[n], *requires[n]))) for n in names}
     order = _in_order(waits, {n for n in names if stages[n].exclusive}, project.file.name)
+    files = _project_files(project.root) if keys else {}
     planned = tuple(
         PlannedStage(
             name=n,
@@ -71,7 +74,7 @@ def build_plan(project: Project, *, chosen: Sequence[str] = (), profile: str = "
             exclusive=stages[n].exclusive,
             skip=_skip_reason(n, settings[n], chosen, production=project.system.runtime.production),
             time_limit_s=settings[n].time_limit,
-            key=_key(project, n, settings[n], stages[n].inputs(project.system, settings[n])) if keys else "",
+            key=_key(project, files, n, settings[n], stages[n].inputs(project.system, settings[n])) if keys else "",
         )
         for n in order
     )
@@ -173,18 +176,31 @@ def _circle(left: Mapping[str, Collection[str]]) -> str:
         path.append(following)
 
 
-def _key(project: Project, name: str, settings: StageSettings, globs: Iterable[str]) -> str:
+def _key(project: Project, files: Mapping[str, Path], name: str, settings: StageSettings, globs: Iterable[str]) -> str:
     """Digest of all a stage's outcome depends on: files, settings, version of the harness."""
     digest = hashlib.sha256(f"{name}\0{__version__}\0{settings.model_dump_json()}".encode())
-    for pattern in sorted(set(globs) - {""}):
-        for file in sorted(_glob(project.root, pattern)):
-            digest.update(str(file.relative_to(project.root)).encode())
-            digest.update(file.read_bytes())
+    digest.update(project.file.read_bytes())
+    patterns = [_pattern(g) for g in sorted(set(globs) - {""})]
+    for relative in sorted(files):
+        if any(p.fullmatch(relative) for p in patterns):
+            digest.update(relative.encode())
+            digest.update(files[relative].read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _glob(root: Path, pattern: str) -> list[Path]:
-    try:
-        return [p for p in root.glob(pattern) if p.is_file() and "__pycache__" not in p.parts]
-    except (NotImplementedError, ValueError):  # an absolute path or URL: not a file of the project
-        return []
+def _project_files(root: Path) -> dict[str, Path]:
+    """Files of the project by relative path; hidden folders and what tools leave behind are not the project's."""
+    found = {}
+    for folder, folders, names in os.walk(root):
+        folders[:] = [f for f in folders if not f.startswith(".") and f not in {"__pycache__", "node_modules"}]
+        for name in names:
+            path = Path(folder, name)
+            found[path.relative_to(root).as_posix()] = path
+    return found
+
+
+def _pattern(glob: str) -> re.Pattern[str]:
+    """A glob over relative paths as a regular expression: `**` spans folders, `*` and `?` do not."""
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", glob.removeprefix("./"))
+    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(known.get(p, re.escape(p)) for p in parts))
