@@ -7,6 +7,7 @@ import random
 import socket
 import struct
 from collections.abc import Callable
+from typing import cast
 
 from harness.chaos.server.link import Direction, Ending, Link
 
@@ -25,22 +26,28 @@ class Endpoint(asyncio.Protocol):
         self.incoming: Link | None = None
         self._reading = True
         self._lost = False
+        self._early: list[bytes | None] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's transports have the methods of asyncio.Transport but are no subclass of it.
+        self.transport = cast(asyncio.Transport, transport)
         self.connection.made(self)
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
         if self.outgoing is not None:
             self.outgoing.feed(data)
+            return
+        self._early.append(data)
+        self.read(False)
 
     def eof_received(self) -> bool:
         """Called by the event loop; the socket stays open, for the reply may still be on its way."""
         if self.outgoing is not None:
             self.outgoing.feed_end(Ending.END)
+        else:
+            self._early.append(None)
         return True
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - why does not matter
@@ -59,6 +66,17 @@ class Endpoint(asyncio.Protocol):
         """Called by the event loop."""
         if self.incoming is not None:
             self.incoming.dest_full(False)
+
+    def go(self) -> None:
+        """The other side is there: hand on what came before, and read."""
+        assert self.outgoing is not None
+        early, self._early = self._early, []
+        for data in early:
+            if data is None:
+                self.outgoing.feed_end(Ending.END)
+            else:
+                self.outgoing.feed(data)
+        self.read(True)
 
     @property
     def lost(self) -> bool:
@@ -135,9 +153,8 @@ class Connection:
         self._dialling: asyncio.Task[None] | None = None
 
     def made(self, endpoint: Endpoint) -> None:
-        """One of the sockets is there; the client waits unread until the upstream is."""
+        """One of the sockets is there; what the client says waits until the upstream is there too."""
         if endpoint is self.client:
-            endpoint.read(False)
             self._dialling = self._dial(self.upstream)
             return
         if self.client.lost:
@@ -149,7 +166,7 @@ class Connection:
         self.client.outgoing = self.upstream.incoming = up
         self.upstream.outgoing = self.client.incoming = down
         self._ready(self)
-        self.client.read(True)
+        self.client.go()
 
     def lost(self, endpoint: Endpoint) -> None:
         """One of the sockets is closed."""

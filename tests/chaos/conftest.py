@@ -1,0 +1,95 @@
+"""Toxiproxy servers to test against: the built-in one, and the original where it is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.chaos.client import Server, ServerProxy
+from harness.system.ports import free_port
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server under test."""
+
+    kind: str
+    url: str
+    client: Server
+
+    @property
+    def ours(self) -> bool:
+        return self.kind == "built-in"
+
+
+def original() -> str | None:
+    """The original server's binary, where there is one."""
+    return os.environ.get("TOXIPROXY_SERVER") or shutil.which("toxiproxy-server")
+
+
+@contextmanager
+def started(kind: str, *flags: str) -> Iterator[Running]:
+    """Start a server and end it afterwards."""
+    if kind == "original":
+        binary = original()
+        if binary is None:
+            pytest.skip("the original server is not here: no toxiproxy-server on PATH, TOXIPROXY_SERVER not set")
+        argv = [binary]
+    else:
+        argv = [sys.executable, "-m", "harness.chaos.server"]
+    port = free_port()
+    process = subprocess.Popen(
+        [*argv, "-host", "127.0.0.1", "-port", str(port), *flags],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=Path.cwd(),
+    )
+    client = Server(f"http://127.0.0.1:{port}")
+    try:
+        limit = time.monotonic() + 30
+        while not client.running():
+            assert process.poll() is None, "the server ended at start"
+            assert time.monotonic() < limit, "the server did not start within 30 s"
+            time.sleep(0.02)
+        yield Running(kind, client.url, client)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module", params=["built-in", "original"])
+def server(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """Each server in turn."""
+    with started(request.param, "-proxy-metrics", "-seed", "7") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def built_in() -> Iterator[Running]:
+    """The built-in server."""
+    with started("built-in", "-proxy-metrics", "-runtime-metrics", "-seed", "7") as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(server: Running) -> Iterator[Callable[[str], ServerProxy]]:
+    """Makes proxies, deleted afterwards."""
+    made: list[ServerProxy] = []
+
+    def make(target: str) -> ServerProxy:
+        made.append(server.client.create(target, f"p-{uuid.uuid4().hex}"))
+        return made[-1]
+
+    yield make
+    for one in made:
+        server.client.destroy(one)

@@ -1,0 +1,413 @@
+"""One suite for both servers: what a Toxiproxy client relies on, in the API and on the wire."""
+
+from __future__ import annotations
+
+import socket
+import time
+import uuid
+from collections.abc import Callable
+
+import httpx
+import pytest
+from tests.chaos.sockets import ask, dial, echo, read_all, read_exactly, upstream
+
+from harness.chaos.client import ServerProxy
+
+Make = Callable[[str], ServerProxy]
+
+
+def call(server, method: str, path: str, body: str = "", **options) -> httpx.Response:
+    return httpx.request(method, server.url + path, content=body or None, trust_env=False, **options)
+
+
+@pytest.fixture
+def echoing(proxy: Make):
+    with upstream(echo) as target:
+        yield proxy(target)
+
+
+# --- API ---------------------------------------------------------------------------------------------------------------
+
+
+def test_version_is_a_json_object(server) -> None:
+    assert isinstance(call(server, "GET", "/version").json()["version"], str)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "error"),
+    [
+        ("POST", "/proxies", "", 400, "bad request body: EOF"),
+        ("POST", "/proxies", '{"name":', 400, "bad request body: unexpected EOF"),
+        ("POST", "/proxies", "abc", 400, "bad request body: invalid character 'a' looking for beginning of value"),
+        ("POST", "/proxies", "[]", 400, "bad request body: json: cannot unmarshal array into Go value of type toxiproxy.Proxy"),
+        ("POST", "/proxies", '{"name":5}', 400, "bad request body: json: cannot unmarshal number into Go struct field Proxy.name of type string"),
+        ("POST", "/proxies", "{}", 400, "missing required field: name"),
+        ("POST", "/proxies", '{"name":"x"} and more', 400, "missing required field: upstream"),
+        ("POST", "/proxies", '{"name":"x","upstream":"127.0.0.1:9","listen":"foo"}', 500, "listen tcp: address foo: missing port in address"),
+        ("POST", "/proxies", '{"name":"x","upstream":"127.0.0.1:9","listen":"127.0.0.1:99999"}', 500, "listen tcp: address 99999: invalid port"),
+        ("POST", "/populate", '[{"name":"a","upstream":"b:1"},{"name":"c"}]', 400, "missing required field: upstream at proxy 2"),
+        ("GET", "/proxies/nobody", "", 404, "proxy not found"),
+        ("DELETE", "/proxies/nobody", "", 404, "proxy not found"),
+        ("GET", "/proxies/nobody/toxics", "", 404, "proxy not found"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_answered_with_status_and_text(server, method, path, body, status, error) -> None:
+    answer = call(server, method, path, body)
+
+    assert (answer.status_code, answer.json()["error"], answer.json()["status"]) == (status, error, status)
+    expected = "application/json" if path == "/populate" else "text/plain; charset=utf-8"
+    assert answer.headers["content-type"] == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        ('{"type":"nope"}', 400, "invalid toxic type"),
+        ('{"type":"latency","stream":"sideways"}', 400, "stream was invalid, can be either upstream or downstream"),
+        ('{"type":"latency","attributes":{"latency":"x"}}', 400, "bad request body: json: cannot unmarshal string into Go struct field LatencyToxic.attributes.latency of type int64"),
+        ('{"type":"latency","attributes":{"latency":1.5}}', 400, "bad request body: json: cannot unmarshal number 1.5 into Go struct field LatencyToxic.attributes.latency of type int64"),
+        ('{"type":"latency","toxicity":"x"}', 400, "bad request body: json: cannot unmarshal string into Go struct field ToxicWrapper.toxicity of type float32"),
+        ("", 400, "bad request body: EOF"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_toxic_is_answered_with_status_and_text(server, proxy, body, status, error) -> None:
+    name = proxy("127.0.0.1:9").name
+
+    answer = call(server, "POST", f"/proxies/{name}/toxics", body)
+
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+
+
+def test_unknown_paths_methods_and_browsers_are_turned_away(server) -> None:
+    assert call(server, "GET", "/nope").status_code == 404
+    assert call(server, "PUT", "/proxies").status_code == 405
+    assert call(server, "GET", "/proxies", headers={"User-Agent": "Mozilla/5.0"}).status_code == 403
+
+
+def test_creating_a_proxy_resolves_its_port_and_refuses_a_second_of_the_name(server) -> None:
+    name = uuid.uuid4().hex
+    body = '{"name":"%s","upstream":"127.0.0.1:9","listen":"localhost:0"}' % name
+
+    first, second = call(server, "POST", "/proxies", body), call(server, "POST", "/proxies", body)
+
+    assert first.status_code == 201
+    assert first.json()["listen"].startswith("127.0.0.1:")
+    assert not first.json()["listen"].endswith(":0")
+    assert (first.json()["enabled"], first.json()["toxics"]) == (True, [])
+    assert (second.status_code, second.json()["error"]) == (409, "proxy already exists")
+    assert call(server, "DELETE", f"/proxies/{name}").status_code == 204
+
+
+def test_a_taken_port_is_told_and_leaves_no_proxy(server, proxy) -> None:
+    taken = proxy("127.0.0.1:9").listen
+
+    answer = call(server, "POST", "/proxies", '{"name":"late","upstream":"127.0.0.1:9","listen":"%s"}' % taken)
+
+    assert answer.status_code == 500
+    assert answer.json()["error"] == f"listen tcp {taken}: bind: address already in use"
+    assert call(server, "GET", "/proxies/late").status_code == 404
+
+
+def test_a_toxic_has_defaults_and_ignores_what_it_does_not_know(server, proxy) -> None:
+    name = proxy("127.0.0.1:9").name
+
+    answer = call(server, "POST", f"/proxies/{name}/toxics", '{"type":"latency","attributes":{"Latency":-5,"zz":1}}')
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "attributes": {"latency": -5, "jitter": 0},
+        "name": "latency_downstream",
+        "type": "latency",
+        "stream": "downstream",
+        "toxicity": 1,
+    }
+
+
+def test_toxic_names_are_unique_over_both_streams_and_upstream_is_listed_first(server, proxy) -> None:
+    name = proxy("127.0.0.1:9").name
+    path = f"/proxies/{name}/toxics"
+    call(server, "POST", path, '{"name":"one","type":"latency"}')
+    call(server, "POST", path, '{"name":"two","type":"latency","stream":"upstream"}')
+
+    again = call(server, "POST", path, '{"name":"one","type":"timeout","stream":"upstream"}')
+
+    assert (again.status_code, again.json()["error"]) == (409, "toxic already exists")
+    assert [t["name"] for t in call(server, "GET", path).json()] == ["two", "one"]
+
+
+def test_updating_a_toxic_changes_attributes_and_toxicity_and_nothing_else(server, proxy) -> None:
+    name = proxy("127.0.0.1:9").name
+    call(server, "POST", f"/proxies/{name}/toxics", '{"type":"slicer","attributes":{"average_size":9}}')
+
+    changed = call(
+        server, "PATCH", f"/proxies/{name}/toxics/slicer_downstream",
+        '{"attributes":{"delay":7},"toxicity":0.5,"name":"new","type":"latency","stream":"upstream"}',
+    )  # fmt: skip
+
+    assert changed.json() == {
+        "attributes": {"average_size": 9, "size_variation": 0, "delay": 7},
+        "name": "slicer_downstream",
+        "type": "slicer",
+        "stream": "downstream",
+        "toxicity": 0.5,
+    }
+
+
+def test_populate_keeps_proxies_before_a_mistake_and_leaves_equal_ones_alone(server, proxy) -> None:
+    taken = proxy("127.0.0.1:9").listen
+    a, b = uuid.uuid4().hex, uuid.uuid4().hex
+    first = call(
+        server, "POST", "/populate",
+        '[{"name":"%s","upstream":"u:1","listen":"127.0.0.1:0"},{"name":"%s","upstream":"u:2","listen":"%s"}]' % (a, b, taken),
+    )  # fmt: skip
+    kept = call(server, "GET", f"/proxies/{a}").json()
+    call(server, "POST", f"/proxies/{a}/toxics", '{"type":"latency"}')
+
+    again = call(server, "POST", "/populate", '[{"name":"%s","upstream":"u:1","listen":"%s"}]' % (a, kept["listen"]))
+
+    assert (first.status_code, [p["name"] for p in first.json()["proxies"]]) == (500, [a])
+    assert again.status_code == 201
+    assert len(again.json()["proxies"][0]["toxics"]) == 1
+    assert call(server, "GET", f"/proxies/{b}").status_code == 404
+    assert call(server, "POST", "/populate", "[]").json() == {"proxies": None}
+    call(server, "DELETE", f"/proxies/{a}")
+
+
+def test_reset_takes_toxics_away_and_enables_proxies(server, echoing) -> None:
+    echoing.add_toxic(type="latency", attributes={"latency": 5})
+    echoing.disable()
+
+    assert call(server, "POST", "/reset").status_code == 204
+
+    assert echoing.toxics() == {}
+    with dial(echoing.listen) as conn:
+        ask(conn)
+
+
+def test_metrics_count_bytes_by_direction(server, echoing) -> None:
+    with dial(echoing.listen) as conn:
+        ask(conn, b"x" * 1000)
+    name = (
+        f'toxiproxy_proxy_received_bytes_total{{direction="upstream",listener="{echoing.listen}",proxy="{echoing.name}"'
+    )
+
+    limit = time.monotonic() + 5
+    while name not in (text := server.client.metrics()):
+        assert time.monotonic() < limit, text
+        time.sleep(0.02)
+    assert next(line for line in text.splitlines() if line.startswith(name)).endswith(" 1000")
+
+
+# --- The wire ----------------------------------------------------------------------------------------------------------
+
+
+def test_without_toxics_bytes_pass_unchanged(echoing) -> None:
+    data = bytes(range(256)) * 4000
+
+    with dial(echoing.listen) as conn:
+        ask(conn, data)
+
+
+def test_a_dead_upstream_closes_the_connection(proxy) -> None:
+    with upstream() as target:
+        pass
+    with dial(proxy(target).listen) as conn:
+        try:
+            assert conn.recv(1) == b""
+        except ConnectionResetError:
+            pass
+
+
+def test_latency_delays_every_chunk_by_its_time(echoing) -> None:
+    echoing.add_toxic(type="latency", attributes={"latency": 100})
+
+    with dial(echoing.listen) as conn:
+        waits = sorted(ask(conn) for _ in range(5))
+
+    assert 0.095 <= waits[0]
+    assert waits[2] < 0.15
+
+
+def test_latency_is_pipelined_not_added_up(echoing) -> None:
+    echoing.add_toxic(type="latency", attributes={"latency": 200})
+    with dial(echoing.listen) as conn:
+        begun = time.perf_counter()
+        for _ in range(10):
+            conn.sendall(b"x")
+            time.sleep(0.01)
+        assert read_exactly(conn, 10) == b"x" * 10
+
+    assert 0.2 <= time.perf_counter() - begun < 0.8
+
+
+def test_jitter_stays_within_its_bounds_and_varies(echoing) -> None:
+    echoing.add_toxic(type="latency", attributes={"latency": 60, "jitter": 40})
+
+    with dial(echoing.listen) as conn:
+        waits = [ask(conn) for _ in range(12)]
+
+    assert min(waits) >= 0.018
+    assert sorted(waits)[8] < 0.16
+    assert max(waits) - min(waits) > 0.01
+
+
+def test_toxics_in_both_directions_add_up(echoing) -> None:
+    echoing.add_toxic(type="latency", attributes={"latency": 50})
+    echoing.add_toxic(type="latency", stream="upstream", attributes={"latency": 50})
+
+    with dial(echoing.listen) as conn:
+        assert ask(conn) >= 0.095
+
+
+def test_a_toxic_reaches_connections_that_are_open_and_leaves_them_whole(echoing) -> None:
+    with dial(echoing.listen) as conn:
+        quick = ask(conn)
+        echoing.add_toxic(type="latency", attributes={"latency": 150})
+        slow = ask(conn)
+        echoing.update_toxic("latency_downstream", {"latency": 60})
+        slower = ask(conn)
+        echoing.destroy_toxic("latency_downstream")
+        quick_again = ask(conn)
+
+    assert quick < 0.1 <= slow
+    assert 0.055 <= slower < 0.15
+    assert quick_again < 0.055
+
+
+def test_removing_a_toxic_loses_no_byte_and_no_order(echoing) -> None:
+    echoing.add_toxic(type="latency", attributes={"latency": 2000})
+    data = bytes(i % 251 for i in range(200_000))
+
+    with dial(echoing.listen) as conn:
+        conn.sendall(data[:100_000])
+        time.sleep(0.2)
+        echoing.destroy_toxic("latency_downstream")
+        conn.sendall(data[100_000:])
+        assert read_exactly(conn, len(data)) == data
+
+
+def test_toxicity_applies_to_a_share_of_connections(echoing) -> None:
+    echoing.add_toxic(type="latency", toxicity=0.5, attributes={"latency": 60})
+
+    slow = 0
+    for _ in range(40):
+        with dial(echoing.listen) as conn:
+            slow += ask(conn) >= 0.055
+
+    assert 6 <= slow <= 34
+
+
+def test_bandwidth_holds_its_rate(echoing) -> None:
+    echoing.add_toxic(type="bandwidth", attributes={"rate": 100})
+
+    with dial(echoing.listen) as conn:
+        assert 0.9 <= ask(conn, b"x" * 100_000) <= 1.3
+
+
+def test_bandwidth_zero_stalls(echoing) -> None:
+    echoing.add_toxic(type="bandwidth", attributes={"rate": 0})
+
+    with dial(echoing.listen, timeout=0.3) as conn:
+        conn.sendall(b"x")
+        with pytest.raises(TimeoutError):
+            conn.recv(1)
+
+
+def test_slow_close_delays_the_end_but_not_the_data(proxy) -> None:
+    with upstream(lambda conn: conn.sendall(b"bye")) as target:
+        one = proxy(target)
+        one.add_toxic(type="slow_close", attributes={"delay": 300})
+        with dial(one.listen) as conn:
+            assert read_exactly(conn, 3) == b"bye"
+            data_at = time.perf_counter()
+            assert conn.recv(1) == b""
+
+    assert 0.27 <= time.perf_counter() - data_at < 1.0
+
+
+def test_timeout_drops_data_and_closes_after_its_time(echoing) -> None:
+    echoing.add_toxic(type="timeout", attributes={"timeout": 200})
+
+    with dial(echoing.listen) as conn:
+        begun = time.perf_counter()
+        conn.sendall(b"hello")
+        assert read_all(conn) == b""
+
+    assert 0.19 <= time.perf_counter() - begun < 1.0
+
+
+def test_timeout_zero_hangs_until_the_toxic_goes_and_then_closes(echoing) -> None:
+    echoing.add_toxic(type="timeout", attributes={"timeout": 0})
+
+    with dial(echoing.listen, timeout=0.3) as conn:
+        conn.sendall(b"hello")
+        with pytest.raises(TimeoutError):
+            conn.recv(1)
+        echoing.destroy_toxic("timeout_downstream")
+        conn.settimeout(5)
+        assert conn.recv(1) == b""
+
+
+def test_reset_peer_sends_rst_on_a_new_connection(echoing) -> None:
+    echoing.add_toxic(type="reset_peer", attributes={"timeout": 100})
+
+    with dial(echoing.listen) as conn:
+        begun = time.perf_counter()
+        conn.sendall(b"hello")
+        with pytest.raises(ConnectionResetError):
+            conn.recv(1)
+
+    assert 0.09 <= time.perf_counter() - begun < 1.0
+
+
+def test_slicer_cuts_into_pieces_with_pauses(proxy) -> None:
+    with upstream(lambda conn: conn.sendall(b"x" * 1000) or read_all(conn)) as target:
+        one = proxy(target)
+        one.add_toxic(type="slicer", attributes={"average_size": 100, "size_variation": 20, "delay": 20_000})
+        sizes = []
+        with dial(one.listen) as conn:
+            while sum(sizes) < 1000:
+                sizes.append(len(conn.recv(4096)))
+
+    assert len(sizes) >= 6
+    assert max(sizes) <= 250  # two pieces may arrive as one
+
+
+@pytest.mark.parametrize("limit", [0, 1, 5, 100])
+def test_limit_data_lets_exactly_so_many_bytes_through(proxy, limit: int) -> None:
+    def talk(conn: socket.socket) -> None:
+        for _ in range(50):
+            conn.sendall(b"abc")
+
+    with upstream(talk) as target:
+        one = proxy(target)
+        one.add_toxic(type="limit_data", attributes={"bytes": limit})
+        for _ in range(2):
+            with dial(one.listen) as conn:
+                assert len(read_all(conn)) == limit
+
+
+def test_down_ends_open_connections_and_refuses_new_ones_until_it_is_up(echoing) -> None:
+    with dial(echoing.listen) as conn:
+        ask(conn)
+        echoing.disable()
+        assert conn.recv(1) == b""
+    with pytest.raises(ConnectionRefusedError):
+        dial(echoing.listen)
+
+    echoing.enable()
+
+    with dial(echoing.listen) as conn:
+        ask(conn)
+
+
+def test_toxics_of_one_direction_work_in_the_order_they_were_added(proxy) -> None:
+    with upstream(lambda conn: conn.sendall(b"x" * 1000)) as target:
+        one = proxy(target)
+        one.add_toxic(type="limit_data", attributes={"bytes": 10})
+        one.add_toxic(type="latency", attributes={"latency": 100})
+        begun = time.perf_counter()
+        with dial(one.listen) as conn:
+            assert len(read_all(conn)) == 10
+
+    assert time.perf_counter() - begun >= 0.095
