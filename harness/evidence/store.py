@@ -260,7 +260,7 @@ class EvidenceStore:
         if write not in self._opened:
             if self._file is not None and write:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._opened[write] = _open(self.url, sqlite=self._file is not None, write=write)
+            self._opened[write] = _open(self.url, sqlite=self.url.startswith("sqlite"), write=write)
         return self._opened[write]
 
     def _trouble(self, error: Exception, *, write: bool) -> InfrastructureError:
@@ -319,7 +319,7 @@ def _has_tables(connection: Connection) -> bool:
 
 def _sqlite_file(url: str) -> Path | None:
     match = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?", url)
-    return Path(match[1]) if match and match[1] != ":memory:" else None
+    return Path(match[1]) if match and match[1] != ":memory:" and not match[1].startswith("file:") else None
 
 
 def _labels(labels: Mapping[str, str]) -> str:

@@ -62,6 +62,7 @@ def report_html(
     if plotly is not None:
         allowed.append(csp_hash(plotly_chunks(plotly)))
     stories = edge_stories(system, result)
+    groups = views.finding_groups(result, known)
     pieces = (
         _environment()
         .get_template("report.html.j2")
@@ -75,11 +76,11 @@ def report_html(
             charts=charts,
             charts_json=_markup(charts_json(charts)),
             titles={p.name: p.title for p in plan},
-            findings=views.finding_groups(result, known),
+            findings=groups,
             reasons=views.reasons(result),
             cards=views.cards(result, known),
             timeline=views.timeline(result, plan),
-            map=views.system_map(system, stories, result),
+            map=views.system_map(system, stories, result, groups),
             stories=stories,
             links={s.name: [_link(a, run_directory, out) for a in s.artifacts] for s in result.stages},
             measures={s.name: measure_tables(s.name, s.measures) for s in result.stages},
@@ -144,13 +145,13 @@ def _read(name: str) -> str:
 
 def _link(artifact: Artifact, run_directory: Path, out: Path) -> views.Link:
     """A link to an artifact, if it is a file inside of the run's directory."""
-    base = run_directory.resolve()
-    file = (base / artifact.path).resolve()
-    if not file.is_relative_to(base):
-        return views.Link(artifact.name, "", artifact.media_type)
     kind = "chart data" if artifact.media_type == CHART_MEDIA_TYPE else artifact.media_type
     try:
+        base = run_directory.resolve()
+        file = (base / artifact.path).resolve()
+        if not file.is_relative_to(base):
+            return views.Link(artifact.name, "", kind)
         relative = os.path.relpath(file, out.resolve())
-    except ValueError:  # on another drive
-        return views.Link(artifact.name, file.as_uri(), kind)
-    return views.Link(artifact.name, quote(Path(relative).as_posix()), kind)
+    except ValueError:  # a NUL in the path, or a report on another drive
+        return views.Link(artifact.name, "", kind)
+    return views.Link(artifact.name, quote(Path(relative).as_posix(), errors="replace"), kind)

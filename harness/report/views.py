@@ -124,6 +124,7 @@ class MapEdge:
     number: int
     story: EdgeStory
     route: Route
+    found: tuple[FindingView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +264,9 @@ def _tick(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def system_map(system: System, stories: Sequence[EdgeStory], result: RunResult) -> MapView:
+def system_map(system: System, stories: Sequence[EdgeStory], result: RunResult, groups: Sequence[Group]) -> MapView:
     """The services, callers left, and what happened on each edge."""
+    views = {id(v.finding): v for g in groups for v in g.members}
     pairs = [(s.edge.caller, s.edge.callee) for s in stories]
     laid = lay_out(tuple(system.services), pairs)
     by_service: dict[str, list[Finding]] = {}
@@ -273,7 +275,7 @@ def system_map(system: System, stories: Sequence[EdgeStory], result: RunResult) 
             by_service.setdefault(finding.place.service, []).append(finding)
     nodes = tuple(_node(n, box, by_service.get(n, []), system) for n, box in laid.boxes.items())
     edges = tuple(
-        MapEdge(i, s, laid.routes[s.edge.caller, s.edge.callee])
+        MapEdge(i, s, laid.routes[s.edge.caller, s.edge.callee], tuple(views[id(f)] for f in s.findings))
         for i, s in enumerate(stories, 1)
         if (s.edge.caller, s.edge.callee) in laid.routes
     )
