@@ -1,6 +1,6 @@
 """The record shop under load; the same with or without the harness:
 
-    locust -f load/locustfile.py --headless --host http://127.0.0.1:8000 --run-time 30s --arrival-rate 20 \
+    locust -f load/locustfile.py --headless --host http://127.0.0.1:8000 --run-time 30s --arrival-rate 10 \
         --entry gateway --base-urls catalog=http://127.0.0.1:8001,orders=...,inventory=...
 
 Without `--base-urls` only journeys that stay with the gateway can be walked: `SHOP_JOURNEYS=browse,place_order` picks some.
@@ -20,4 +20,4 @@ class Customer(ArrivalUser):
     """Walks the shop's journeys, each as often as its weight says."""
 
     journeys = load_journeys(_JOURNEYS, _PICKED)
-    rate = 20
+    rate = 10

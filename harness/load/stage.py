@@ -24,7 +24,7 @@ _DRAIN_S = 5.0
 class LoadSettings(StageSettings):
     """`[stages.load]`."""
 
-    rate: QuantityText = Field("20/s", validate_default=True, description="Journeys started per second, all together.")
+    rate: QuantityText = Field("10/s", validate_default=True, description="Journeys started per second, all together.")
     duration: Duration = Field(12.0, description="How long walks are counted.")
     warmup: Duration = Field(2.0, description="How long walks are made before they are counted.")
     arrival: Literal["constant", "poisson"] = Field("constant", description="Spacing of arrivals.")

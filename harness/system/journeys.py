@@ -153,7 +153,11 @@ class User:
             JourneyFailed: when no answer came, or one with another status.
         """
         label = name or f"{method} {path}"
-        url = self.base_urls[service or self.entry] + path
+        base = self.base_urls.get(service or self.entry)
+        if base is None:
+            known = ", ".join(n for n in self.base_urls if n) or "none"
+            raise JourneyFailed(f"{label}: nobody said where {service or self.entry} is; known: {known}")
+        url = base + path
         sent = {
             "traceparent": f"00-{self.trace_id}-{secrets.token_hex(8)}-01",
             **({"baggage": "synthetic=true"} if self.synthetic else {}),

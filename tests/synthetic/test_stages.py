@@ -39,6 +39,7 @@ def buy(user):
     user.post("/orders", json={"quantity": 1}, expect=201)
 """
 SLO = '[[slos]]\nname = "buying works"\njourney = "buy"\nobjective = "99%"\nlatency = "{latency}"\n'
+LENIENT = SLO.format(latency="5s")
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def tiny(tmp_path):
         yield service
 
 
-def run(tmp_path, stage, service, *, journeys=JOURNEYS, slos=SLO.format(latency="5s"), runtime=""):
+def run(tmp_path, stage, service, *, journeys=JOURNEYS, slos=LENIENT, runtime=""):
     url = service.url if service else "http://127.0.0.1:9"
     files = {name: text for name, text in (("journeys.py", journeys), ("slos.toml", slos)) if text}
     project = write_project(tmp_path / "project", TOML.format(url=url, runtime=runtime), files)
