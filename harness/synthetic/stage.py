@@ -50,10 +50,6 @@ class SmokeStage:
         """Journeys to walk."""
         return (journeys_need(system, root),)
 
-    def needs(self, system: System, root: Path) -> tuple[Need, ...]:
-        """Journeys."""
-        return (journeys_need(system, root),)
-
     async def run(self, context: StageContext) -> StageResult:
         """Walk.
 
@@ -116,12 +112,6 @@ class SyntheticStage:
             journeys_need(system, root),
             Need(f"objectives at {slos}", (root / slos).is_file(), remedy, optional=True),
         )
-
-    def needs(self, system: System, root: Path) -> tuple[Need, ...]:
-        """Journeys, and objectives to hold them to."""
-        slos = system.suites.slos
-        written = (root / slos).is_file()
-        return (journeys_need(system, root), Need(f"objectives in {slos}", written, "docs/how-to/synthetic.md", optional=True))
 
     async def run(self, context: StageContext) -> StageResult:
         """Walk for a while, then judge.
