@@ -28,7 +28,7 @@ lint: setup ## ruff and mypy
 	$(BIN)/mypy
 
 bench: setup ## Speed and memory, as ratios
-	$(BIN)/python -m pytest tests/benchmarks -p no:xdist --benchmark-only -s $(ARGS)
+	$(BIN)/python -m pytest tests/benchmarks -p no:xdist -p no:cacheprovider --timeout 1800 -s $(ARGS)
 
 pins: ## Renew constraints.txt from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header --no-emit-index-url pyproject.toml -o constraints.txt
