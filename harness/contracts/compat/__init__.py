@@ -1,0 +1,17 @@
+"""Compatibility of two versions of a document: what changed, and whom that can break. Documents are read elsewhere."""
+
+from harness.contracts.compat.asyncapi import compare_asyncapi
+from harness.contracts.compat.changes import Change, Comparison, Level
+from harness.contracts.compat.openapi import compare_openapi
+from harness.contracts.compat.rules import RULES, Direction, Rule
+
+__all__ = [
+    "RULES",
+    "Change",
+    "Comparison",
+    "Direction",
+    "Level",
+    "Rule",
+    "compare_asyncapi",
+    "compare_openapi",
+]
