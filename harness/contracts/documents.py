@@ -15,7 +15,7 @@ from harness.system.model import Service, System
 __all__ = ["Declared", "DocumentError", "DocumentKind", "baseline_file", "declared", "fetch", "parse", "render"]
 
 _FETCH_S = 15.0
-_MAX_NODES = 3_000_000
+_MAX_NODES = 2_000_000
 _MAX_DEPTH = 400
 
 

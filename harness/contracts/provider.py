@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ class _Tally:
     providers: int = 0
     interactions: int = 0
     messages: int = 0
+    edges: dict[str, int] = field(default_factory=dict)
 
 
 async def verify_providers(context: StageContext, settings: ProviderSettings) -> StageResult:
@@ -236,6 +237,8 @@ def _judge(
     for pact in pacts:
         judged = judge(context, service, pact, by_name.get(_written_name(pact)), log)
         verified += judged
+        edge = edge_name(context.system, pact)
+        tally.edges[edge] = tally.edges.get(edge, 0) + judged.interactions + judged.messages
         tally.done += len(pact.interactions)
         context.progress(tally.done, tally.total, service.name)
     tally.interactions += verified.interactions
@@ -275,6 +278,7 @@ def _died(name: str, tail: str) -> Finding:
 def _conclude(context: StageContext, tally: _Tally, artifacts: Sequence[Artifact], source: str) -> StageResult:
     work = {"providers": tally.providers, "interactions": tally.interactions, "messages": tally.messages}
     measures = [Measure(f"provider.{what}", count, "count") for what, count in work.items()]
+    measures += [Measure("provider.verified", count, "count", {"edge": edge}) for edge, count in tally.edges.items()]
     result = context.result(work=work, measures=measures, artifacts=artifacts)
     if not any(work.values()) and result.status is not Status.FAIL:
         reason = f"there is no contract to verify in {source}"

@@ -1,0 +1,246 @@
+"""The schema stage: documents from files and from a running service, bad ones of every sort, baselines written."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from harness.contracts.schema import accept_baselines
+from harness.contracts.stage import SchemaStage
+from harness.errors import UsageError
+from harness.evidence import Severity, StageResult, Status
+from harness.system.config import load_project
+from tests.contracts.test_asyncapi import version_3
+from tests.contracts.test_openapi_changes import document, order
+from tests.helpers import make_context, write_project
+
+TOML = """
+[system]
+name = "s"
+[services.orders]
+url = "http://127.0.0.1:1"
+openapi = "orders.json"
+[services.plain]
+url = "http://127.0.0.1:1"
+"""
+
+
+def openapi() -> dict[str, Any]:
+    found = document()
+    found["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-Key"}}
+    return found
+
+
+def check(root: Path, *, toml: str = TOML, addresses: dict[str, str] | None = None, **files: object) -> StageResult:
+    """Run the stage; files are given as orders_json=... or baseline=..."""
+    write_project(root, toml)
+    for name, content in files.items():
+        path = root / "contracts/baselines/orders.openapi.json" if name == "baseline" else root / name.replace("_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+    stage = SchemaStage()
+    context = make_context(load_project(root / "harness.toml"), stage, [], addresses=addresses)
+    return anyio.run(stage.run, context)
+
+
+def rules(result: StageResult) -> set[str]:
+    return {f.rule for f in result.findings}
+
+
+def test_a_valid_document_that_keeps_its_baseline_passes(tmp_path: Path) -> None:
+    result = check(tmp_path, orders_json=openapi(), baseline=openapi())
+
+    assert result.status is Status.PASS, result
+    assert result.work == {"documents": 1, "operations": 3, "compared": 1}
+
+
+def test_a_breaking_change_fails_and_says_where(tmp_path: Path) -> None:
+    changed = openapi()
+    order(changed)["properties"]["sum"] = order(changed)["properties"].pop("total")
+    order(changed)["required"].remove("total")
+
+    result = check(tmp_path, orders_json=changed, baseline=openapi())
+
+    assert result.status is Status.FAIL
+    [error] = [f for f in result.findings if f.severity is Severity.ERROR]
+    assert error.rule == "schema.field_removed"
+    assert error.title == "orders no longer returns `[].total` in 200 of GET /orders"
+    assert "GET /orders/{id}" in error.detail
+    assert (error.place.operation, error.place.pointer) == (
+        "GET /orders",
+        "/components/schemas/Order/properties/total",
+    )
+    assert error.place.file == "contracts/baselines/orders.openapi.json"
+
+
+def test_an_addition_is_only_told(tmp_path: Path) -> None:
+    changed = openapi()
+    order(changed)["properties"]["new"] = {"type": "string"}
+
+    result = check(tmp_path, orders_json=changed, baseline=openapi())
+
+    assert result.status is Status.PASS
+    assert {f.severity for f in result.findings} == {Severity.INFO}
+
+
+def test_without_a_baseline_it_warns_and_says_how_to_write_one(tmp_path: Path) -> None:
+    result = check(tmp_path, orders_json=openapi())
+
+    assert result.status is Status.WARN
+    assert result.findings[0].rule == "schema.no_baseline"
+    assert "`harness baseline orders`" in result.findings[0].title
+
+
+def test_an_invalid_document_fails_with_the_place(tmp_path: Path) -> None:
+    broken = openapi()
+    broken["paths"]["/orders"]["get"]["responses"]["200"].pop("description")
+
+    result = check(tmp_path, orders_json=broken, baseline=openapi())
+
+    assert result.status is Status.FAIL
+    assert "schema.invalid" in rules(result)
+
+
+def test_a_baseline_without_a_document_is_told(tmp_path: Path) -> None:
+    result = check(tmp_path, toml=TOML.replace('openapi = "orders.json"\n', 'asyncapi = "events.yaml"\n'), events_yaml=version_3(), baseline=openapi())  # fmt: skip
+
+    assert "schema.baseline_unused" in rules(result)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is not JSON"),
+        ("<html>", "is not JSON"),
+        ("hello", "is not JSON"),
+        ("a: [", "is neither JSON nor YAML"),
+        ("[]", "is not OpenAPI: an object was expected"),
+        ("{}", "the field `openapi` has no version"),
+        ('{"openapi": "4.0.0"}', "says version '4.0.0'; 3.0 and 3.1 are understood"),
+        ('{"swagger": "2.0"}', "is Swagger 2.0"),
+        ("[" * 100_000, "is nested too deeply"),
+        ('{"openapi": "3.1.0", "x": ' + "[" * 500 + "]" * 500 + "}", "nests deeper than 400"),
+        (
+            "openapi: 3.1.0\na: &a [x,x,x,x,x,x,x,x,x]\n"
+            + "\n".join(f"{c}: &{c} [{','.join(['*' + p] * 9)}]" for p, c in zip("abcdefgh", "bcdefghi", strict=True)),
+            "holds more than 2,000,000 values",
+        ),
+    ],
+    ids=["cut", "html", "text", "yaml", "list", "empty", "future", "swagger", "deep", "deeper", "laughs"],
+)
+def test_what_is_no_document_is_one_finding(tmp_path: Path, text: str, said: str) -> None:
+    result = check(tmp_path, orders_json=text)
+
+    assert result.status is Status.FAIL
+    [finding] = result.findings
+    assert finding.rule == "schema.unreadable"
+    assert finding.title.startswith("the OpenAPI document of orders ")
+    assert said in finding.title
+
+
+def test_a_document_that_is_not_there_or_too_large_is_one_finding(tmp_path: Path) -> None:
+    large = openapi() | {"x-blob": "x" * 1_200_000}
+    toml = TOML + "[stages.schema]\nmax_size_mb = 1\n"
+
+    assert "No such file" in check(tmp_path / "a").findings[0].title
+    assert "is too large: 1.2 MB, the limit is 1 MB" in check(tmp_path / "b", toml=toml, orders_json=large).findings[0].title  # fmt: skip
+
+
+def test_ten_megabytes_end_within_the_time_limit(tmp_path: Path) -> None:
+    large = openapi()
+    for n in range(6000):
+        large["paths"][f"/copy/{n}"] = large["paths"]["/orders"]
+    toml = TOML + '[stages.schema]\ncheck_limit = "2s"\n'
+
+    result = check(tmp_path, toml=toml, orders_json=large)
+
+    assert result.status is Status.FAIL
+    [finding] = result.findings
+    assert finding.rule == "schema.unfinished"
+
+
+def test_no_documents_at_all_is_inconclusive(tmp_path: Path) -> None:
+    result = check(tmp_path, toml=TOML.replace('openapi = "orders.json"\n', ""))
+
+    assert result.status is Status.INCONCLUSIVE
+    assert result.reason == "no service has an OpenAPI or AsyncAPI document"
+
+
+@contextmanager
+def serving(status: int, body: bytes) -> Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            ok = self.headers.get("X-Key") == "right" or status != 401
+            self.send_response(200 if status == 401 and ok else status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+SERVED = TOML.replace('"orders.json"', '"/openapi.json"')
+
+
+def test_a_document_is_fetched_from_the_running_service(tmp_path: Path) -> None:
+    with serving(200, json.dumps(openapi()).encode()) as url:
+        result = check(tmp_path, toml=SERVED, addresses={"orders": url}, baseline=openapi())
+
+    assert result.status is Status.PASS
+
+
+def test_credentials_are_used_where_they_are_asked_for(tmp_path: Path) -> None:
+    toml = SERVED + '[services.orders.auth]\nheader = "X-Key"\nvalue = "right"\n'
+    with serving(401, json.dumps(openapi()).encode()) as url:
+        result = check(tmp_path, toml=toml, addresses={"orders": url}, baseline=openapi())
+
+    assert result.status is Status.PASS
+
+
+def test_a_service_that_answers_something_else_is_one_finding(tmp_path: Path) -> None:
+    with serving(404, b"") as url:
+        result = check(tmp_path, toml=SERVED, addresses={"orders": url})
+
+    assert "cannot be fetched: /openapi.json answered 404" in result.findings[0].title
+    assert "cannot be fetched from /openapi.json" in check(tmp_path, toml=SERVED).findings[0].title
+
+
+def test_accepted_baselines_are_sorted_and_make_the_stage_pass(tmp_path: Path) -> None:
+    check(tmp_path, orders_json=openapi())
+    project = load_project(tmp_path / "harness.toml")
+
+    async def accept() -> tuple[Path, ...]:
+        return await accept_baselines(project.system, root=tmp_path, directory=tmp_path / "logs")
+
+    [file] = anyio.run(accept)
+
+    assert file == tmp_path / "contracts/baselines/orders.openapi.json"
+    assert file.read_text().startswith('{\n  "components": {')
+    assert check(tmp_path).status is Status.PASS
+
+
+def test_accepting_for_a_service_nobody_has_says_who_was_meant(tmp_path: Path) -> None:
+    check(tmp_path, orders_json=openapi())
+    project = load_project(tmp_path / "harness.toml")
+
+    async def accept() -> tuple[Path, ...]:
+        return await accept_baselines(project.system, root=tmp_path, directory=tmp_path, services=["order"])
+
+    with pytest.raises(UsageError, match='Did you mean "orders"'):
+        anyio.run(accept)
