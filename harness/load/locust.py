@@ -20,7 +20,6 @@ import gc
 import random
 import time
 from collections.abc import Mapping
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,7 +32,7 @@ from locust.runners import LocalRunner, WorkerRunner
 
 from harness.errors import UsageError
 from harness.load import workers
-from harness.load.recorder import Recorder, Walk
+from harness.load.recorder import Recorder, Walk, error_kind
 from harness.load.result import LoadResult
 from harness.load.transport import PooledTransport
 from harness.system.arrivals import Arrival, ArrivalKind, schedule
@@ -76,12 +75,9 @@ class ArrivalUser(LocustUser):
     timeout: ClassVar[float] = 10.0
     max_in_flight: ClassVar[int] = 500
 
-    _instances: ClassVar[count[int]] = count()
-
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self._halt = gevent.event.Event()
-        self._first = next(ArrivalUser._instances) == 0
 
     def stop(self, force: bool = False) -> bool:
         """End the schedule; walks under way may end (Locust's stop timeout)."""
@@ -91,10 +87,14 @@ class ArrivalUser(LocustUser):
     @task
     def generate(self) -> None:
         """Locust's entry: run the schedule until Locust says stop."""
-        if self._first:
-            _Generator(self).run(self._halt)
-        else:
+        if self.environment in _generating:
             self._halt.wait()
+            raise StopUser
+        _generating.add(self.environment)
+        try:
+            _Generator(self).run(self._halt)
+        finally:
+            _generating.discard(self.environment)
         raise StopUser
 
 
@@ -217,11 +217,12 @@ class _Generator:
             name=sample.journey,
             response_time=sample.duration_ms,
             response_length=0,
-            exception=None if sample.ok else JourneyFailed(sample.error.splitlines()[0][:200]),
+            exception=None if sample.ok else JourneyFailed(error_kind(sample)),
             context={},
         )
 
 
+_generating: set[Environment] = set()
 _results: dict[Environment, LoadResult] = {}
 _run_times: dict[Environment, float] = {}
 

@@ -194,7 +194,8 @@ def _conclude(context: StageContext) -> StageResult:
     from harness.load.result import LoadResult
 
     settings = context.settings_as(LoadSettings)
-    file = _result_file(context)
+    file, log = _result_file(context), context.directory / "locust.log"
+    _redact(context, file, log)
     if file.is_file():
         result = LoadResult.read(file)
     else:
@@ -214,10 +215,18 @@ def _conclude(context: StageContext) -> StageResult:
         if any(s.points for s in chart.series):
             path = write_chart(context.directory / f"{name}.json", chart)
             artifacts.append(context.artifact(path, name, CHART_MEDIA_TYPE))
-    artifacts.append(context.artifact(context.directory / "locust.log", "locust.log"))
+    artifacts.append(context.artifact(log))
     return context.result(
         work=judge.work(result),
         measures=judge.measures(result, limits),
         findings=judge.findings(result, limits),
         artifacts=artifacts,
     )
+
+
+def _redact(context: StageContext, *files: Path) -> None:
+    """Take secrets out of what Locust's process wrote: it saw answers, and knows nothing of what must not be stored."""
+    for file in files:
+        if file.is_file():
+            text = file.read_text(encoding="utf-8", errors="replace")
+            file.write_text(context.redactor.text(text), encoding="utf-8")

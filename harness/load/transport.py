@@ -66,10 +66,15 @@ class PooledTransport:
         body = None if json is None else jsonlib.dumps(json).encode()
         sent = {"accept": "*/*", **({"content-type": "application/json"} if body is not None else {}), **headers}
         full = f"{url}{'&' if '?' in url else '?'}{urlencode(params)}" if params else url
-        late = TimeoutError(f"no complete answer within {timeout_s:g} s")
         # urllib3's own time limits are per socket operation; a server that drips bytes would outlast them.
-        with gevent.Timeout(timeout_s, late):
-            response = self._pool.request(
-                method, full, headers=sent, body=body, redirect=False, retries=False, timeout=None
-            )
+        limit = gevent.Timeout(timeout_s)
+        try:
+            with limit:
+                response = self._pool.request(
+                    method, full, headers=sent, body=body, redirect=False, retries=False, timeout=None
+                )
+        except gevent.Timeout as timeout:
+            if timeout is not limit:
+                raise
+            raise TimeoutError(f"no complete answer within {timeout_s:g} s") from None
         return Answer(response.status, response.headers, response.data)
