@@ -79,7 +79,7 @@ def render(result: RunResult, report: Path, *, terminal: bool, width: int = 0) -
     console.print(Text.assemble(verdict, f" {line(headline(result), 400)}"), soft_wrap=True)
     facts = f"{duration(result.duration_s)} · seed {result.seed} · {line(result.profile)} profile"
     console.print(Text(f"{facts}\nreport: {report}", style="dim" if terminal else ""), soft_wrap=True)
-    return out.getvalue()
+    return "\n".join(row.rstrip() for row in out.getvalue().split("\n"))
 
 
 def _stages(result: RunResult) -> Table:

@@ -81,7 +81,11 @@ class EdgeStory:
         if self.faults:
             lines.append(f"{count(self.faults, 'fault')} injected")
         lines.append(
-            severities_text(self.findings) if self.findings else "nothing found" if self.stages else "not looked at"
+            severities_text(self.findings)
+            if self.findings
+            else "nothing found"
+            if self.stages
+            else "no contract verified, no fault injected"
         )
         lines += [f"{m.name} {value_text(m)}" for m in self.measures[:6]]
         return "\n".join(lines)
@@ -113,7 +117,7 @@ def edge_stories(system: System, result: RunResult) -> list[EdgeStory]:
                 counted[stage.name] = counted.get(stage.name, 0) + more
     for name, story in stories.items():
         told = verified.get(name, {})
-        story.contracts = next((max(told[s], 1) for s in _CONTRACT_STAGES if s in told), 0)
+        story.contracts = next((told[s] for s in _CONTRACT_STAGES if s in told), 0)
         story.faults = len(faults.get(name, ()))
     return list(stories.values())
 

@@ -7,12 +7,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from harness.evidence import Finding, RunResult, Severity, StageResult, Status
+from harness.evidence import Finding, GateOutcome, RunResult, Severity, StageResult, Status
 from harness.evidence.store import PastRun
 from harness.pipeline.events import PlannedStage
 from harness.report.edges import EdgeStory
 from harness.report.layout import Box, Route, lay_out
-from harness.report.text import by_severity, count, duration, line, severities_text
+from harness.report.text import by_severity, duration, line, severities_text
 from harness.system.model import System
 
 __all__ = [
@@ -29,12 +29,22 @@ __all__ = [
     "finding_groups",
     "moment",
     "reasons",
+    "sorted_gates",
     "system_map",
     "timeline",
     "trend",
 ]
 
 _TREND = 20
+_REASONS_PER_STAGE = 3
+#: The findings that explain a verdict.
+_SEVERITIES = {
+    Status.PASS: (),
+    Status.WARN: (Severity.WARNING,),
+    Status.FAIL: (Severity.ERROR,),
+    Status.INCONCLUSIVE: (Severity.ERROR,),
+    Status.SKIPPED: (),
+}
 _OPEN_GROUPS = 8
 
 
@@ -174,30 +184,33 @@ def finding_groups(result: RunResult, known: Collection[str] | None) -> list[Gro
 
 def reasons(result: RunResult) -> list[Reason]:
     """Why the verdict is what it is: errors by stage, gates that did not pass, stages without an answer."""
+    bad = (Status.FAIL, Status.INCONCLUSIVE) if result.verdict is not Status.WARN else (Status.WARN,)
     found: list[Reason] = []
     for stage in result.stages:
-        errors = [f for f in stage.findings if f.severity is Severity.ERROR]
-        if errors:
-            more = f" and {count(len(errors) - 1, 'more error')}" if len(errors) > 1 else ""
-            found.append(Reason(Status.FAIL, stage.name, line(errors[0].title) + more, "#findings"))
-        elif stage.status in {Status.FAIL, Status.INCONCLUSIVE}:
+        findings = [f for f in by_severity(stage.findings) if f.severity in _SEVERITIES[result.verdict]]
+        if findings:
+            found += [Reason(bad[0], stage.name, _in_short(f), "#findings") for f in findings[:_REASONS_PER_STAGE]]
+            more = len(findings) - _REASONS_PER_STAGE
+            if more > 0:
+                found.append(Reason(bad[0], stage.name, f"and {more} more", "#findings"))
+        elif stage.status in bad:
             found.append(Reason(stage.status, stage.name, line(stage.reason), f"#stage-{stage.name}"))
-    for status in (Status.FAIL, Status.INCONCLUSIVE):
-        found += [Reason(status, "gate", f"{g.gate}: {g.reason}", "#gates") for g in result.gates if g.status is status]
-    if result.verdict is Status.WARN:
-        found += [
-            Reason(
-                Status.WARN, s.name, by_severity(s.findings)[0].title if s.findings else s.reason, f"#stage-{s.name}"
-            )
-            for s in result.stages
-            if s.status is Status.WARN
-        ]
-        found += [
-            Reason(Status.WARN, "gate", f"{g.gate}: {g.reason}", "#gates")
-            for g in result.gates
-            if g.status is Status.WARN
-        ]
-    return found
+    told = {stage.name for stage in result.stages if stage.findings}
+    gates = [g for g in sorted_gates(result) if g.status in bad and g.stage not in told]
+    return found + [Reason(g.status, "gate", f"{g.gate}: {g.reason}", "#gates") for g in gates]
+
+
+def _in_short(finding: Finding) -> str:
+    place = finding.place
+    where = place.edge or place.journey or place.service
+    title = line(finding.title)
+    return title if not where or where in title else f"{title} ({line(where)})"
+
+
+def sorted_gates(result: RunResult) -> list[GateOutcome]:
+    """Gates, worst first, otherwise as declared."""
+    order = (Status.FAIL, Status.INCONCLUSIVE, Status.WARN, Status.PASS, Status.SKIPPED)
+    return sorted(result.gates, key=lambda g: order.index(g.status))
 
 
 def cards(result: RunResult, known: Collection[str] | None) -> list[Card]:

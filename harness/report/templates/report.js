@@ -92,6 +92,21 @@
   const lines = { light: ["#2b6cc4", "#c2571a", "#2a8a6a", "#8a4fbf", "#b8356f", "#6b7a12", "#17808f", "#7a5a3a"],
                   dark: ["#7fb0f5", "#f0a06a", "#6cd0a8", "#c59af2", "#f08ab5", "#c4d264", "#67cbd8", "#d0ae8a"] };
 
+  // "place_order p50", "place_order p99": one colour for each journey, one dash for each percentile, the last one solid.
+  function looks(series, colors) {
+    const halves = series.map((s) => [s.name.slice(0, s.name.lastIndexOf(" ")), s.name.slice(s.name.lastIndexOf(" ") + 1)]);
+    const heads = [...new Set(halves.map(([head]) => head))];
+    const tails = [...new Set(halves.map(([, tail]) => tail))];
+    if (series.length < 3 || heads.length * tails.length !== series.length || tails.length === series.length) {
+      return series.map((_, i) => ({ color: colors[i % colors.length], dash: "solid" }));
+    }
+    const dashes = ["solid", "dot", "dash", "dashdot"];
+    return halves.map(([head, tail]) => ({
+      color: colors[heads.indexOf(head) % colors.length],
+      dash: dashes[(tails.length - 1 - tails.indexOf(tail)) % dashes.length],
+    }));
+  }
+
   function draw(element) {
     const chart = charts[Number(element.dataset.chart)];
     const muted = style("--muted");
@@ -101,14 +116,14 @@
     const axis = { gridcolor: grid, linecolor: grid, zerolinecolor: grid, tickfont: { color: muted }, automargin: true };
     // Names from outside become text in plotly too, which reads a little HTML: take the brackets away.
     const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-    Plotly.react(element, chart.series.map((series) => ({
+    const look = looks(chart.series, dark.matches ? lines.dark : lines.light);
+    Plotly.react(element, chart.series.map((series, i) => ({
       type: "scatter", mode: series.x.length > 1 ? "lines" : "markers", name: plain(series.name), x: series.x, y: series.y,
-      line: { width: 1.8 }, hovertemplate: `%{y:,.4g} ${plain(chart.unit)} at %{x:.1f} s<extra>%{fullData.name}</extra>`,
+      line: { width: look[i].dash === "solid" ? 1.9 : 1.4, ...look[i] }, hovertemplate: `%{y:,.4g} ${plain(chart.unit)} at %{x:.1f} s<extra>%{fullData.name}</extra>`,
     })), {
       height: 320, margin: { l: 12, r: 12, t: 48, b: 36 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", size: 12, color: style("--ink") },
-      colorway: dark.matches ? lines.dark : lines.light,
       xaxis: { ...axis, title: { text: "seconds since the run began", font: { color: muted }, standoff: 6 }, showgrid: false },
       yaxis: { ...axis, title: { text: plain(chart.unit), font: { color: muted } }, rangemode: "tozero" },
       showlegend: true, legend: { orientation: "h", x: 0, y: 1.1, yanchor: "bottom" },
