@@ -154,8 +154,9 @@ class _Relay:
             self._failures += 1
             log.warning("event sink does not answer", detail=str(error), failures=self._failures)
         finally:
-            async with self._store.write() as connection:
-                await self._outbox.mark_delivered(connection, delivered)
+            if delivered:
+                async with self._store.write() as connection:
+                    await self._outbox.mark_delivered(connection, delivered)
         return len(waiting) == _BATCH
 
     async def _deliver(self, event: Waiting) -> bool:

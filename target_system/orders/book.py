@@ -98,10 +98,10 @@ class OrderBook:
                 "baggage": trace.baggage,
             }
             await connection.execute(orders.insert().values(values))
-            await note(connection, order.id, Step.RESERVE, Entry.BEGUN)
+            await note(connection, order.id, (Step.RESERVE, Entry.BEGUN))
         return InFlight(order, card_token, Way.FORWARD, trace, {(Step.RESERVE, Entry.BEGUN)})
 
-    async def advance(self, work: InFlight, done: Step, begun: Step | None, charge_id: str | None = None) -> None:
+    async def advance(self, work: InFlight, done: Step, begun: Step, charge_id: str | None = None) -> None:
         """Note that a step is done and, in the same breath, that the next begins.
 
         Raises:
@@ -110,10 +110,9 @@ class OrderBook:
         async with self._store.write() as connection:
             values = {"charge_id": charge_id} if charge_id else {}
             await _turn(connection, work, Way.FORWARD, lease_until=time.time() + LEASE, **values)
-            await note(connection, work.order.id, done, Entry.DONE)
-            if begun:
-                await note(connection, work.order.id, begun, Entry.BEGUN)
-        work.log |= {(done, Entry.DONE)} | ({(begun, Entry.BEGUN)} if begun else set())
+            entries = ((done, Entry.DONE), (begun, Entry.BEGUN))
+            await note(connection, work.order.id, *entries)
+        work.log.update(entries)
         if charge_id:
             work.order = work.order.model_copy(update={"charge_id": charge_id})
 
@@ -123,7 +122,7 @@ class OrderBook:
         data = OrderConfirmed.model_validate(_told(order) | {"lines": order.lines})
         async with self._store.write() as connection:
             await _turn(connection, work, Way.FORWARD, way=Way.DONE, status="confirmed", card_token="")
-            await note(connection, order.id, Step.COMMIT, Entry.DONE)
+            await note(connection, order.id, (Step.COMMIT, Entry.DONE))
             await outbox.publish(connection, "shop.order.confirmed", order.id, data)
             await keys.settle(connection, order.id, Answer(201, order.model_dump_json()))
         _decided(work, order, Way.DONE)
@@ -142,7 +141,7 @@ class OrderBook:
         async with self._store.write() as connection:
             await _turn(connection, work, Way.FORWARD, way=Way.BACKWARD, status="rejected", reason=reason)
             if refused:
-                await note(connection, order.id, refused, Entry.REFUSED)
+                await note(connection, order.id, (refused, Entry.REFUSED))
                 work.log.add((refused, Entry.REFUSED))
             await outbox.publish(connection, "shop.order.rejected", order.id, data)
             if try_again:
@@ -166,7 +165,7 @@ class OrderBook:
     async def undone(self, work: InFlight, step: Step) -> None:
         """Note that nothing is left of a step."""
         async with self._store.write() as connection:
-            await note(connection, work.order.id, step, Entry.UNDONE)
+            await note(connection, work.order.id, (step, Entry.UNDONE))
         work.log.add((step, Entry.UNDONE))
 
     async def close(self, work: InFlight) -> None:

@@ -83,7 +83,8 @@ class Entry(StrEnum):
     UNDONE = "undone"
 
 
-async def note(connection: AsyncConnection, order_id: str, step: Step, entry: Entry) -> None:
-    """Write an entry into the saga's log."""
-    values = {"order_id": order_id, "step": step, "entry": entry, "at": datetime.now(UTC)}
-    await connection.execute(saga_log.insert().values(values))
+async def note(connection: AsyncConnection, order_id: str, *entries: tuple[Step, Entry]) -> None:
+    """Write entries into the saga's log."""
+    now = datetime.now(UTC)
+    rows = [{"order_id": order_id, "step": step, "entry": entry, "at": now} for step, entry in entries]
+    await connection.execute(saga_log.insert(), rows)
