@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 import statistics
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import InfrastructureError, UsageError, did_you_mean
+from harness.evidence._rows import PastRun, labels_text, past_run, result_of, rows_of
 from harness.evidence.finding import Finding, Severity
-from harness.evidence.measure import Measure
-from harness.evidence.result import Artifact, GateOutcome, RunResult, StageResult, Status
-from harness.evidence.wire import from_json, to_json
+from harness.evidence.result import RunResult, Status
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,31 +28,6 @@ STORE_SCHEMA_VERSION = 1
 #: How long a run waits for another one that is writing at the same moment, in seconds.
 _BUSY_S = 30.0
 _PASSED = (Status.PASS.value, Status.WARN.value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastRun:
-    """One line of the history: what `harness report` lists and the trend is drawn from.
-
-    Args:
-        started: ISO 8601, UTC.
-        duration_s: wall time in seconds.
-        errors, warnings: how many findings of that severity.
-    """
-
-    run_id: str
-    system: str
-    profile: str
-    environment: str
-    commit: str
-    branch: str
-    started: str
-    duration_s: float
-    verdict: Status
-    exit_code: int
-    seed: int
-    errors: int = 0
-    warnings: int = 0
 
 
 class EvidenceStore:
@@ -93,7 +64,7 @@ class EvidenceStore:
         with self._connection(write=True) as (connection, tables):
             for table in reversed(tables.in_order()):
                 connection.execute(table.delete().where(table.c.run_id == result.run_id))
-            for table, rows in _rows(tables, result, versions or {}):
+            for table, rows in rows_of(tables, result, versions or {}):
                 if rows:
                     connection.execute(table.insert(), rows)
 
@@ -114,7 +85,7 @@ class EvidenceStore:
                 .order_by(t.runs.c.started.desc(), t.runs.c.run_id.desc())
                 .limit(limit)
             )
-            return [_past(row) for row in connection.execute(self._scoped(query, t, profile))]
+            return [past_run(row) for row in connection.execute(self._scoped(query, t, profile))]
 
     def latest(self, *, profile: str = "", passing_only: bool = False) -> PastRun | None:
         """The newest run (that passed, if asked), or None."""
@@ -134,7 +105,7 @@ class EvidenceStore:
             if connection is None or row is None:
                 near = did_you_mean(run_id, [r.run_id for r in self.runs(200)]) if connection is not None else ""
                 raise UsageError(f'there is no run "{run_id}" in {self._shown}.{near}')
-            return _result(row, {table.name: _of_run(connection, table, run_id) for table in t.in_order()[1:]})
+            return result_of(row, {table.name: _of_run(connection, table, run_id) for table in t.in_order()[1:]})
 
     def measure_history(
         self, name: str, labels: Mapping[str, str], *, profile: str, passing_only: bool = True, limit: int = 10
@@ -152,7 +123,7 @@ class EvidenceStore:
             query = (
                 select(t.measures.c.value)
                 .join(t.runs, t.runs.c.run_id == t.measures.c.run_id)
-                .where(t.measures.c.name == name, t.measures.c.labels == _labels(labels))
+                .where(t.measures.c.name == name, t.measures.c.labels == labels_text(labels))
                 .order_by(t.runs.c.started.desc(), t.runs.c.run_id.desc())
                 .limit(limit)
             )
@@ -322,155 +293,11 @@ def _sqlite_file(url: str) -> Path | None:
     return Path(match[1]) if match and match[1] != ":memory:" and not match[1].startswith("file:") else None
 
 
-def _labels(labels: Mapping[str, str]) -> str:
-    """Labels as one text, equal for equal labels."""
-    return _text(json.dumps(dict(labels), sort_keys=True))
-
-
-def _text(text: str) -> str:
-    """Text every database takes: no NUL, no lone surrogates."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
-
-
 def _batches(items: list[str], size: int) -> Iterator[list[str]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
-def _rows(t: Tables, result: RunResult, versions: Mapping[str, str]) -> Iterable[tuple[Table, list[dict[str, Any]]]]:
-    key = {"run_id": result.run_id}
-    yield t.runs, [_run_row(result)]
-    yield t.versions, [{**key, "service": s, "version": v} for s, v in versions.items()]
-    yield t.stages, [{**key, "position": i, **_stage_row(s)} for i, s in enumerate(result.stages)]
-    yield (
-        t.measures,
-        [
-            {
-                **key,
-                "stage": s.name,
-                "position": i,
-                "name": m.name,
-                "value": m.value,
-                "unit": m.unit,
-                "labels": _labels(m.labels),
-            }
-            for s in result.stages
-            for i, m in enumerate(s.measures)
-            if math.isfinite(m.value)
-        ],
-    )
-    yield (
-        t.findings,
-        [
-            {**key, "stage": s.name, "position": i, **_finding_row(f)}
-            for s in result.stages
-            for i, f in enumerate(s.findings)
-        ],
-    )
-    yield (
-        t.gates,
-        [
-            {
-                **key,
-                "position": i,
-                "gate": _text(g.gate),
-                "stage": g.stage,
-                "status": g.status.value,
-                "document": _text(to_json(g)),
-            }
-            for i, g in enumerate(result.gates)
-        ],
-    )
-
-
-def _run_row(result: RunResult) -> dict[str, Any]:
-    return {
-        "run_id": result.run_id,
-        "system": result.system,
-        "profile": result.profile,
-        "environment": result.environment,
-        "commit": result.commit,
-        "branch": result.branch,
-        "started": result.started,
-        "duration_s": result.duration_s,
-        "verdict": result.verdict.value,
-        "reason": _text(result.reason),
-        "exit_code": result.exit_code,
-        "seed": str(result.seed),
-        "command": _text(result.command),
-        "resources": json.dumps(dict(result.resources)),
-        "schema_version": result.schema_version,
-    }
-
-
-def _stage_row(stage: StageResult) -> dict[str, Any]:
-    return {
-        "name": stage.name,
-        "status": stage.status.value,
-        "reason": _text(stage.reason),
-        "work": json.dumps(dict(stage.work)),
-        "started": stage.started,
-        "duration_s": stage.duration_s,
-        "usage_error": int(stage.usage_error),
-        "artifacts": _text(to_json(stage.artifacts, tuple[Artifact, ...])),
-    }
-
-
-def _finding_row(finding: Finding) -> dict[str, Any]:
-    return {
-        "fingerprint": finding.fingerprint,
-        "rule": _text(finding.rule),
-        "severity": finding.severity.value,
-        "title": _text(finding.title),
-        "service": _text(finding.place.service),
-        "edge": _text(finding.place.edge),
-        "document": _text(to_json(finding)),
-    }
-
-
 def _of_run(connection: Connection, table: Table, run_id: str) -> list[Row[Any]]:
     rows = connection.execute(table.select().where(table.c.run_id == run_id))
     return sorted(rows, key=lambda row: getattr(row, "position", 0))
-
-
-def _past(row: Row[Any]) -> PastRun:
-    names = [n for n in PastRun.__dataclass_fields__ if n not in {"verdict", "seed"}]
-    return PastRun(verdict=Status(row.verdict), seed=int(row.seed), **{n: getattr(row, n) for n in names})
-
-
-def _result(row: Row[Any], parts: Mapping[str, list[Row[Any]]]) -> RunResult:
-    return RunResult(
-        run_id=row.run_id,
-        system=row.system,
-        profile=row.profile,
-        seed=int(row.seed),
-        verdict=Status(row.verdict),
-        reason=row.reason,
-        exit_code=row.exit_code,
-        started=row.started,
-        duration_s=row.duration_s,
-        stages=tuple(_stage(s, parts) for s in parts["stages"]),
-        gates=tuple(from_json(GateOutcome, g.document) for g in parts["gates"]),
-        commit=row.commit,
-        branch=row.branch,
-        environment=row.environment,
-        command=row.command,
-        resources=json.loads(row.resources),
-        schema_version=row.schema_version,
-    )
-
-
-def _stage(row: Row[Any], parts: Mapping[str, list[Row[Any]]]) -> StageResult:
-    measures = [m for m in parts["measures"] if m.stage == row.name]
-    return StageResult(
-        name=row.name,
-        status=Status(row.status),
-        reason=row.reason,
-        work=json.loads(row.work),
-        started=row.started,
-        duration_s=row.duration_s,
-        measures=tuple(Measure(m.name, m.value, m.unit, json.loads(m.labels)) for m in measures),
-        findings=tuple(from_json(Finding, f.document) for f in parts["findings"] if f.stage == row.name),
-        artifacts=from_json(tuple[Artifact, ...], row.artifacts),
-        usage_error=bool(row.usage_error),
-    )

@@ -13,6 +13,7 @@ from harness.report.text import (
     by_severity,
     count,
     duration,
+    first_line,
     headline,
     key_measures,
     labels_text,
@@ -100,7 +101,7 @@ def _stages(result: RunResult) -> Table:
             Text(line(stage.name, 40)),
             Text(result_word(stage.status), style=STATUS_STYLE[stage.status]),
             duration(stage.duration_s) if stage.duration_s else "",
-            Text(line(stage.reason, 300) if bare and stage.reason else line(work_text(stage.work))),
+            Text(first_line(stage.reason) if bare and stage.reason else line(work_text(stage.work))),
             Text("\n".join(measures)),
         )
     return table

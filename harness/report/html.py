@@ -114,6 +114,7 @@ def _environment() -> Environment:
         "duration": text.duration,
         "clip": text.clip,
         "line": text.line,
+        "first": text.first_line,
         "work": text.work_text,
         "word": text.result_word,
         "value": text.value_text,

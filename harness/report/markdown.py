@@ -11,6 +11,7 @@ from harness.report.text import (
     clip,
     count,
     duration,
+    first_line,
     headline,
     key_measures,
     labels_text,
@@ -58,7 +59,9 @@ def _lines(result: RunResult) -> Iterator[str]:
             )
             for m in key_measures(stage, result.gates)
         )
-        told = stage.reason if stage.status in {Status.SKIPPED, Status.INCONCLUSIVE} else work_text(stage.work)
+        told = (
+            first_line(stage.reason) if stage.status in {Status.SKIPPED, Status.INCONCLUSIVE} else work_text(stage.work)
+        )
         took = duration(stage.duration_s) if stage.duration_s else ""
         status = f"{_SIGNS[stage.status]} {result_word(stage.status)}"
         yield f"| {_md(stage.name)} | {status} | {took} | {_md(told, 300)} | {measures} |"

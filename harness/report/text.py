@@ -15,6 +15,7 @@ __all__ = [
     "clip",
     "count",
     "duration",
+    "first_line",
     "headline",
     "key_measures",
     "labels_text",
@@ -60,6 +61,11 @@ def _picture(match: re.Match[str]) -> str:
 def line(text: str, limit: int = 200) -> str:
     """Harmless text on one line, at most `limit` characters."""
     return clip(" ".join(plain(text).split()), limit)
+
+
+def first_line(text: str, limit: int = 200) -> str:
+    """The first line of a text whose further lines are details, harmless."""
+    return line(text.strip().partition("\n")[0], limit)
 
 
 def clip(text: str, limit: int) -> str:
@@ -141,8 +147,9 @@ def severities_text(findings: Iterable[Finding]) -> str:
 
 def outcome_text(stage: StageResult) -> str:
     """What a finished stage has to tell in one line: work done, findings, or why it did not come to that."""
-    why = severities_text(stage.findings) or line(stage.reason)
-    return "; ".join(t for t in (work_text(stage.work), why) if t)
+    why = severities_text(stage.findings) or first_line(stage.reason)
+    work = work_text(stage.work) if any(stage.work.values()) or not why else ""
+    return "; ".join(t for t in (work, why) if t)
 
 
 def by_severity(findings: Iterable[Finding]) -> list[Finding]:

@@ -12,7 +12,7 @@ from harness.evidence.store import PastRun
 from harness.pipeline.events import PlannedStage
 from harness.report.edges import EdgeStory
 from harness.report.layout import Box, Route, lay_out
-from harness.report.text import by_severity, duration, line, severities_text
+from harness.report.text import by_severity, duration, first_line, line, severities_text
 from harness.system.model import System
 
 __all__ = [
@@ -194,7 +194,7 @@ def reasons(result: RunResult) -> list[Reason]:
             if more > 0:
                 found.append(Reason(bad[0], stage.name, f"and {more} more", "#findings"))
         elif stage.status in bad:
-            found.append(Reason(stage.status, stage.name, line(stage.reason), f"#stage-{stage.name}"))
+            found.append(Reason(stage.status, stage.name, first_line(stage.reason), f"#stage-{stage.name}"))
     told = {stage.name for stage in result.stages if stage.findings}
     gates = [g for g in sorted_gates(result) if g.status in bad and g.stage not in told]
     return found + [Reason(g.status, "gate", f"{g.gate}: {g.reason}", "#gates") for g in gates]
