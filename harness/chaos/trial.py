@@ -102,7 +102,7 @@ class _Trial:
         self.rate = experiment.rate or ground.timing.rate
         longest = experiment.during.latency_s
         # The fault must outlast what is allowed, or a caller without a time limit could not be told from one with.
-        self.fault_s = max(experiment.fault_s or ground.timing.fault, longest * 1.25 + 0.4)
+        self.fault_s = max(experiment.fault_s or ground.timing.fault, longest + 0.5)
         self.timeout_s = longest * _PATIENCE + 2.0
 
     @asynccontextmanager

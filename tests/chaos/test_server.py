@@ -1,0 +1,189 @@
+"""Where the built-in server is better than the original, and what it does with bad input; the rest is in conformance."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from harness.chaos.client import ServerProxy
+from tests.chaos.conftest import Running, started
+from tests.chaos.sockets import ask, dial, echo, read_all, read_exactly, reply_after_end, upstream
+
+
+@pytest.fixture
+def echoing(built_in: Running) -> Iterator[ServerProxy]:
+    with upstream(echo) as target:
+        proxy = built_in.client.create(target, uuid.uuid4().hex)
+        yield proxy
+        proxy.destroy()
+
+
+def test_a_half_closed_connection_gets_its_reply(built_in: Running) -> None:
+    with upstream(reply_after_end) as target:
+        proxy = built_in.client.create(target, "half-closed")
+        with dial(proxy.listen) as conn:
+            conn.sendall(b"x" * 70_000)
+            conn.shutdown(socket.SHUT_WR)
+            assert read_all(conn) == b"got 70000"
+
+
+def test_a_reply_comes_through_toxics_after_the_client_has_ended(built_in: Running) -> None:
+    with upstream(reply_after_end) as target:
+        proxy = built_in.client.create(target, "half-closed-slow")
+        for stream in ("upstream", "downstream"):
+            proxy.add_toxic(type="latency", stream=stream, attributes={"latency": 50})
+        with dial(proxy.listen) as conn:
+            conn.sendall(b"abc")
+            conn.shutdown(socket.SHUT_WR)
+            assert read_all(conn) == b"got 3"
+
+
+def test_reset_peer_reaches_connections_that_were_open_before(echoing: ServerProxy) -> None:
+    with dial(echoing.listen) as conn:
+        ask(conn)
+        echoing.add_toxic(type="reset_peer", attributes={"timeout": 0})
+        conn.sendall(b"again")
+        with pytest.raises(ConnectionResetError):
+            conn.recv(1)
+
+
+def test_the_same_seed_and_traffic_draw_the_same_toxicity_and_jitter() -> None:
+    def run() -> list[bool]:
+        with started("built-in", "-seed", "11") as server, upstream(echo) as target:
+            proxy = server.client.create(target, "p")
+            proxy.add_toxic(type="limit_data", toxicity=0.5, attributes={"bytes": 3})
+            seen = []
+            for _ in range(30):
+                with dial(proxy.listen) as conn:
+                    conn.sendall(b"hello")
+                    seen.append(len(read_exactly(conn, 5)) == 3)
+            return seen
+
+    first, second = run(), run()
+
+    assert first == second
+    assert 5 < sum(first) < 25
+
+
+def test_the_config_file_is_read_and_a_broken_one_is_survived(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text('[{"name":"p","upstream":"127.0.0.1:9","listen":"127.0.0.1:0"}]')
+    bad.write_text("[{")
+
+    with started("built-in", "-config", str(good)) as server:
+        assert list(server.client.proxies()) == ["p"]
+    with started("built-in", "--config", str(bad)) as server:
+        assert server.client.proxies() == {}
+
+
+def test_without_the_flags_there_are_no_metrics() -> None:
+    with started("built-in") as server:
+        assert server.client.metrics() == ""
+
+
+def test_runtime_metrics_show_the_process(built_in: Running) -> None:
+    assert "process_resident_memory_bytes" in built_in.client.metrics()
+
+
+def test_many_dials_to_a_silent_upstream_do_not_hold_others_up(built_in: Running) -> None:
+    # 203.0.113.0/24 is kept for documentation (RFC 5737): nobody answers there, if there is a way at all.
+    dead = built_in.client.create("203.0.113.1:81", "silent")
+    waiting = [dial(dead.listen) for _ in range(20)]
+    with upstream(echo) as target, dial(built_in.client.create(target, "lively").listen) as conn:
+        assert ask(conn) < 2
+    for one in waiting:
+        one.close()
+
+
+def test_a_slow_reader_slows_the_sender_instead_of_filling_memory(built_in: Running) -> None:
+    def flood(conn: socket.socket) -> None:
+        for _ in range(400):
+            conn.sendall(b"x" * 1_000_000)
+
+    with upstream(flood) as target:
+        for toxic in (None, {"type": "bandwidth", "attributes": {"rate": 10}}):
+            proxy = built_in.client.create(target, uuid.uuid4().hex)
+            if toxic:
+                proxy.add_toxic(**toxic)
+            before = _memory_mb(built_in)
+            with dial(proxy.listen):
+                time.sleep(0.5)
+                assert _memory_mb(built_in) - before < 60
+
+
+def _memory_mb(server: Running) -> float:
+    line = next(x for x in server.client.metrics().splitlines() if x.startswith("process_resident_memory_bytes"))
+    return float(line.split()[1]) / 1e6
+
+
+def test_no_descriptor_is_left_after_many_connections(built_in: Running, echoing: ServerProxy) -> None:
+    pid = next(c.pid for c in psutil.net_connections("tcp4") if c.laddr and c.laddr.port == urlsplit(built_in.url).port)
+    process = psutil.Process(pid)
+    before = process.num_fds()
+    for _ in range(300):
+        with dial(echoing.listen) as conn:
+            ask(conn)
+
+    limit = time.monotonic() + 5
+    while process.num_fds() > before + 2:
+        assert time.monotonic() < limit, f"{process.num_fds()} descriptors are open, {before} were before"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /proxies HTTP/1.1\r\nHost: x\r\nContent-Length: nonsense\r\n\r\n",
+        b"GET /%ff%fe/../.. HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /proxies HTTP/1.1\r\nHost: x\r\n" + b"A: " + b"b" * 200_000 + b"\r\n\r\n",
+    ],
+    ids=["tls", "version", "length", "path", "header"],
+)
+def test_rubbish_on_the_api_port_is_turned_away_and_the_server_lives_on(built_in: Running, raw: bytes) -> None:
+    with dial(built_in.url.removeprefix("http://")) as conn:
+        conn.sendall(raw)
+        conn.shutdown(socket.SHUT_WR)
+        try:
+            answer = read_all(conn)
+        except ConnectionResetError:
+            answer = b""
+
+    assert answer == b"" or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 3"))
+    assert built_in.client.running()
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['{"name":"\\ud800","upstream":"x:1","enabled":false}', "[" * 100_000, '{"name":NaN}', '"\x00"', "{" * 50],
+    ids=["surrogate", "deep", "nan", "control", "open"],
+)
+def test_hostile_json_never_breaks_the_server(built_in: Running, body: str) -> None:
+    connection = http.client.HTTPConnection(urlsplit(built_in.url).netloc, timeout=10)
+    connection.request("POST", "/proxies", body.encode())
+    answer = connection.getresponse()
+    told = json.loads(answer.read())
+    connection.close()
+
+    assert answer.status in {201, 400}
+    assert built_in.client.running()
+    if answer.status == 201:
+        assert built_in.client.destroy(told["name"])
+
+
+def test_a_slicer_without_a_size_does_not_run_away(built_in: Running, echoing: ServerProxy) -> None:
+    echoing.add_toxic(type="slicer", attributes={"average_size": 0, "size_variation": 3, "delay": 0})
+
+    with dial(echoing.listen) as conn:
+        ask(conn, bytes(range(256)))
+    assert built_in.client.running()
