@@ -1,0 +1,1 @@
+"""The record shop's contracts: what each consumer expects of its providers. `pytest contracts` publishes the pacts."""
