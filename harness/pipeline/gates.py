@@ -151,10 +151,12 @@ def _finding(outcome: GateOutcome) -> Finding:
     measure = outcome.measure
     labels = dict(measure.labels) if measure else {}
     subject = f"{measure}" if measure else outcome.gate
+    of = ", ".join(f"{value}" for _, value in sorted(labels.items()))
+    what = f"{measure.name} of {of}" if measure and of else outcome.gate
     return Finding(
         rule=f"{outcome.stage}.gate",
         severity=Severity.ERROR if outcome.status is Status.FAIL else Severity.WARNING,
-        title=f"{outcome.gate}: {outcome.reason}",
+        title=f"{what}: {outcome.reason}",
         detail=f"Gate: {outcome.gate} ({outcome.limit}). Measured: {subject}.",
         place=Place(
             journey=labels.get("journey", ""),
