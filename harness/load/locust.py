@@ -259,14 +259,25 @@ def _prepare(environment: Environment, **_: Any) -> None:
         names = ", ".join(c.__name__ for c in classes)
         raise UsageError(f"one ArrivalUser per locustfile, holding all its journeys; found {names}.")
     for user_class in classes:
-        if not user_class.journeys:
-            raise UsageError(f"{user_class.__name__}.journeys is empty: say journeys = load_journeys(...).")
+        _check(user_class, environment.parsed_options)
         # Without a stop timeout Locust kills walks under way at the end, and the slowest would not be counted.
         timeout = _chosen(environment.parsed_options, "request_timeout", user_class.timeout)
         environment.stop_timeout = max(environment.stop_timeout or 0, timeout + 2 * _DRAIN_S)
     if classes:
         _take_over_run_time(environment)
         workers.connect(environment)
+
+
+def _check(user_class: type[ArrivalUser], options: Any) -> None:
+    if not user_class.journeys:
+        raise UsageError(f"{user_class.__name__}.journeys is empty: say journeys = load_journeys(...).")
+    rate = _chosen(options, "arrival_rate", user_class.rate)
+    try:
+        schedule(
+            user_class.journeys, rate=rate, kind=ArrivalKind(_chosen(options, "arrival", user_class.arrival)), seed=0
+        )
+    except ValueError as error:
+        raise UsageError(f"{user_class.__name__}: {error}.") from None
 
 
 def _take_over_run_time(environment: Environment) -> None:

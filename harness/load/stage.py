@@ -12,7 +12,7 @@ from pydantic import Field
 from harness.errors import InfrastructureError, UsageError
 from harness.evidence import Artifact, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext
-from harness.system.config import Duration, QuantityText, StageSettings
+from harness.system.config import Duration, Rate, Share, StageSettings
 from harness.system.model import System, is_loopback
 
 __all__ = ["LoadSettings", "LoadStage"]
@@ -24,13 +24,15 @@ _DRAIN_S = 5.0
 class LoadSettings(StageSettings):
     """`[stages.load]`."""
 
-    rate: QuantityText = Field("10/s", validate_default=True, description="Journeys started per second, all together.")
+    rate: Rate | None = Field(
+        None, description="Journeys started per second, all together; what the locustfile says when left out."
+    )
     duration: Duration = Field(12.0, description="How long walks are counted.")
     warmup: Duration = Field(2.0, description="How long walks are made before they are counted.")
-    arrival: Literal["constant", "poisson"] = Field("constant", description="Spacing of arrivals.")
-    max_error_rate: QuantityText = Field(
-        "1%", validate_default=True, description="Share of a journey's walks that may fail."
+    arrival: Literal["constant", "poisson"] | None = Field(
+        None, description="Spacing of arrivals; what the locustfile says when left out (constant by default)."
     )
+    max_error_rate: Share = Field(0.01, description="Share of a journey's walks that may fail.")
     request_timeout: Duration = Field(10.0, description="The longest one request may take.")
     max_in_flight: int = Field(500, ge=1, description="An arrival that finds so many journeys under way fails at once.")
     max_lateness: Duration = Field(
@@ -143,9 +145,9 @@ def command(context: StageContext, total_s: int) -> list[str]:
 
 
 def _environment(context: StageContext, settings: LoadSettings) -> dict[str, str]:
+    own = {"HARNESS_LOAD_RATE": settings.rate, "HARNESS_LOAD_ARRIVAL": settings.arrival}
     return {
-        "HARNESS_LOAD_RATE": str(settings.rate.in_unit("1/s")),
-        "HARNESS_LOAD_ARRIVAL": settings.arrival,
+        **{name: str(value) for name, value in own.items() if value is not None},
         "HARNESS_LOAD_SEED": str(context.seed),
         "HARNESS_LOAD_WARMUP": str(settings.warmup),
         "HARNESS_LOAD_TIMEOUT": str(settings.request_timeout),
@@ -203,7 +205,7 @@ def _conclude(context: StageContext) -> StageResult:
         result.write(file)
         context.note(judge.CLOSED_MODEL)
     limits = judge.Limits(
-        max_error_rate=settings.max_error_rate.in_unit("ratio"),
+        max_error_rate=settings.max_error_rate,
         max_lateness_ms=settings.max_lateness * 1000,
         logs=context.service_logs,
         reproduce=f"harness run load --seed {context.seed}",

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from harness.evidence import Artifact, Measure, Severity, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext, journeys_need
-from harness.system.config import Duration, QuantityText, StageSettings
+from harness.system.config import Duration, Rate, StageSettings
 from harness.system.model import System
 
 __all__ = ["SmokeSettings", "SmokeStage", "SyntheticSettings", "SyntheticStage"]
@@ -26,7 +26,7 @@ class SyntheticSettings(StageSettings):
     """`[stages.synthetic]`."""
 
     journeys: tuple[str, ...] = Field((), description="Journeys to walk; all with a weight when empty.")
-    rate: QuantityText = Field("5/s", validate_default=True, description="Journeys started per second, all together.")
+    rate: Rate = Field(5.0, description="Journeys started per second, all together.")
     duration: Duration = Field(8.0, description="For how long journeys are started.")
     request_timeout: Duration = Field(10.0, description="The longest one request may take.")
 
@@ -131,7 +131,7 @@ class SyntheticStage:
         if missing:
             return context.result(work={"walks": 0}, reason=missing)
         samples: list[Sample] = []
-        rate = settings.rate.in_unit("1/s")
+        rate = settings.rate
 
         def take(sample: Sample) -> None:
             samples.append(sample)

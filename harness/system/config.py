@@ -35,6 +35,8 @@ __all__ = [
     "GateSpec",
     "Project",
     "QuantityText",
+    "Rate",
+    "Share",
     "StageSettings",
     "Strict",
     "find_config",
@@ -64,6 +66,27 @@ def _quantity(value: object) -> Quantity:
     return Quantity.parse(value)  # type: ignore[arg-type]  # parse says itself what it accepts
 
 
+def _per_second(value: object) -> float:
+    if isinstance(value, str):
+        quantity = Quantity.parse(value)
+        rate = quantity.in_unit("1/s") if quantity.unit else 0.0
+        if rate > 0:
+            return rate
+    raise ValueError('must be a rate above zero with a unit, such as "30/s" or "120/m"')
+
+
+def _share(value: object) -> float:
+    if isinstance(value, str):
+        quantity = Quantity.parse(value)
+        if quantity.unit == "%" and 0 <= quantity.value <= 100:
+            return quantity.in_unit("ratio")
+    raise ValueError('must be a percentage from 0% to 100%, such as "1%"')
+
+
+#: Something per second, written in files as text with a unit: "30/s", "120/m".
+Rate = Annotated[float, BeforeValidator(_per_second, json_schema_input_type=str)]
+#: A share from 0 to 1, written in files as a percentage: "1%".
+Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
 #: Seconds, written in files as text with a unit: "800ms", "30s", "2m".
 Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str)]
 #: A limit in a gate: "400ms", "1%", "50/s", 3.

@@ -11,10 +11,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import ConfigError, UsageError
 from harness.evidence import CHART_MEDIA_TYPE, Severity, Status, read_chart
 from harness.load.result import LoadResult
-from harness.load.stage import LoadStage
+from harness.load.stage import LoadSettings, LoadStage
 from tests.helpers import make_context, write_project
 from tests.services import tiny_service
 
@@ -40,6 +40,7 @@ from harness.system.journeys import load_journeys
 
 class Visitor(ArrivalUser):
     journeys = load_journeys(Path(__file__).with_name("journeys.py"))
+    rate = 3
 """
 JOURNEYS = """
 from harness.system.journeys import journey
@@ -209,6 +210,14 @@ def _notes(context):
             "from harness.load.locust import ArrivalUser\nclass Idle(ArrivalUser):\n    pass\n",
             "does not import: harness.errors.UsageError: Idle.journeys is empty",
         ),
+        (
+            LOCUSTFILE + "class Another(Visitor):\n    pass\n",
+            "does not import: harness.errors.UsageError: one ArrivalUser per locustfile, holding all its journeys",
+        ),
+        (
+            LOCUSTFILE + "    arrival = 'sometimes'\n",
+            "does not import: harness.errors.UsageError: Visitor: 'sometimes' is not a valid ArrivalKind",
+        ),
     ],
 )
 def test_a_locustfile_that_cannot_be_used_is_one_clear_message(tmp_path, tiny, locustfile, said):
@@ -217,11 +226,40 @@ def test_a_locustfile_that_cannot_be_used_is_one_clear_message(tmp_path, tiny, l
     assert str(caught.value).startswith(f"locustfile.py {said}")
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ('request_timeout = "0s"', "must be longer than zero"),
+        ('max_error_rate = "200%"', "must be a percentage from 0% to 100%, such as \"1%\", found '200%'"),
+        ('arrival = "poison"', 'Did you mean "poisson"?'),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_one_clear_message(tmp_path, setting, said):
+    with pytest.raises(ConfigError, match=f"stages.load.{setting.split()[0]}") as caught:
+        prepare(tmp_path, "http://127.0.0.1:9", settings=setting)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("rate", ['"0/s"', '"-1/s"', '"10ms"', "10"])
+def test_a_rate_is_above_zero_and_per_time(tmp_path, rate):
+    toml = TOML.replace('rate = "40/s"', f"rate = {rate}").format(url="http://127.0.0.1:9", runtime="", settings="")
+    project = write_project(tmp_path / "project", toml)
+    with pytest.raises(ConfigError, match=r"harness\.toml: stages\.load\.rate"):
+        project.settings("load", LoadSettings, "quick")
+
+
 def test_a_missing_locustfile_is_inconclusive_and_says_what_to_do(tmp_path):
     result = run(prepare(tmp_path, "http://127.0.0.1:9", locustfile=""))
     assert result.status is Status.INCONCLUSIVE
     assert "there is no locustfile.py" in result.reason
     assert "docs/how-to/load.md" in result.reason
+
+
+def test_without_a_rate_in_the_settings_the_locustfiles_own_counts(tmp_path, tiny):
+    files = {"locustfile.py": LOCUSTFILE, "journeys.py": JOURNEYS}
+    toml = TOML.replace('rate = "40/s"', "").format(url=tiny.url, runtime="", settings="")
+    project = write_project(tmp_path / "project", toml, files)
+    assert run(make_context(project, LoadStage(), [], addresses={"tiny": tiny.url})).work["walks"] == 6
 
 
 def test_load_on_another_machine_is_refused_unless_allowed_by_name(tmp_path):
