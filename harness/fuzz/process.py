@@ -90,6 +90,8 @@ class SchemathesisRun:
         words += ["run", self.location, "--url" if _has_path(self.base_url) else "--origin", self.base_url]
         words += ["--phases", ",".join(self.phases), "--max-time", str(max(1, math.ceil(self.seconds)))]
         words += ["--seed", str(self.seed), "--continue-on-failure", "--generation-database", "none"]
+        # Nobody invited us where a redirect may lead.
+        words += ["--max-redirects", "0"]
         # Health checks speak of slow generation, which is this machine's business, not the service's.
         words += ["--suppress-health-check", "all", "--output-sanitize", "false", "--report-ndjson-path", str(report)]
         for name, value in self.headers.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,7 +13,7 @@ import anyio
 import anyio.to_thread
 from pydantic import Field
 
-from harness.errors import HarnessError, InfrastructureError
+from harness.errors import HarnessError, InfrastructureError, StartError
 from harness.evidence import Artifact, Finding, Measure, Redactor, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext
 from harness.system.config import Duration, StageSettings
@@ -91,7 +92,7 @@ class FuzzStage:
         await warm_up(_cache(context), context.directory / "hypothesis.log")
         async with runtime.running():
             sessions = await _sessions(context, settings, services, runtime)
-            await _side_by_side(context, sessions)
+            await _side_by_side(context, sessions, runtime)
         await _second_chance(context, sessions)
         return _conclude(context, sessions)
 
@@ -148,9 +149,10 @@ def _secrets(auth: Mapping[str, str]) -> list[str]:
     return [secret for value in auth.values() for secret in (value, value.rpartition(" ")[2])]
 
 
-def _rerun(context: StageContext, service: str) -> str:
+def _rerun(context: StageContext, service: str = "") -> str:
+    only = f" --only service={service}" if service else ""
     profile = "" if context.profile == "quick" else f" --profile {context.profile}"
-    return f"harness run {context.name} --only service={service} --seed {context.seed}{profile}"
+    return f"harness run {context.name}{only} --seed {context.seed}{profile}"
 
 
 class _Progress:
@@ -173,7 +175,7 @@ class _Progress:
         self._context.progress(min(done, self._total_s), self._total_s, f"{cases} cases; now {busy}")
 
 
-async def _side_by_side(context: StageContext, sessions: list[Session]) -> None:
+async def _side_by_side(context: StageContext, sessions: list[Session], runtime: ProcessRuntime) -> None:
     """As many at once as the stage may keep processes busy, largest first.
 
     Raises:
@@ -181,9 +183,13 @@ async def _side_by_side(context: StageContext, sessions: list[Session]) -> None:
     """
     waiting = iter(sessions)
 
+    one_at_a_time = anyio.Lock()
+
     async def work() -> None:
         for session in waiting:
             await session.run()
+            async with one_at_a_time:
+                await _tend(context, sessions, runtime)
 
     try:
         async with anyio.create_task_group() as tasks:
@@ -191,6 +197,20 @@ async def _side_by_side(context: StageContext, sessions: list[Session]) -> None:
                 tasks.start_soon(work)
     except* HarnessError as group:
         raise group.exceptions[0] from None
+
+
+async def _tend(context: StageContext, sessions: list[Session], runtime: ProcessRuntime) -> None:
+    """Report and restart what died although it was not its turn; whose turn it is looks after itself."""
+    from harness.fuzz.telling import Teller
+    from harness.system.children import log_tail
+
+    busy = {s.target.name for s in sessions if s.begun and not s.ended}
+    fuzzed = ", ".join(s.target.name for s in sessions if s.begun)
+    for name in set(runtime.died()) - busy:
+        teller = Teller(name, context.redactor, _rerun(context))
+        context.found(teller.died_beside(fuzzed, log_tail(runtime.logs[name], lines=15)))
+        with suppress(StartError):  # it stays down, and what that does to the others shows in their answers
+            await runtime.restart(name)
 
 
 async def _second_chance(context: StageContext, sessions: list[Session]) -> None:

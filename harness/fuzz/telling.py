@@ -103,6 +103,18 @@ class Teller:
             reproduce=self.rerun,
         )
 
+    def died_beside(self, fuzzed: str, log_tail: str) -> Finding:
+        """The service's process ended while it was not its turn: something its neighbours passed on, perhaps."""
+        return Finding(
+            rule="fuzz.crash",
+            severity=Severity.ERROR,
+            title=f"{self.service} died while its neighbours were fuzzed ({fuzzed})",
+            detail=self._clean(f"It was started again. The end of its log:\n{log_tail}"),
+            place=Place(service=self.service),
+            reproduce=self.rerun,
+            key="beside",
+        )
+
     def document(self, location: str, problem: str) -> Finding:
         """The OpenAPI document cannot be used."""
         return Finding(
@@ -164,8 +176,9 @@ class Teller:
         )
 
     def _message(self, failure: Failure) -> str:
-        found = _REASON.match(failure.message or failure.title)
-        return (found[1] if found else failure.title)[:_BODY_LIMIT]
+        found = _REASON.match(failure.message)
+        said = f"\n{found[1][:_BODY_LIMIT]}" if found and found[1] else ""
+        return f"Schemathesis' check {failure.check}: {failure.title}.{said}"
 
     def _exchange(self, step: Step, expected: str) -> Exchange:
         return Exchange(

@@ -1,4 +1,4 @@
-"""What the fuzz stage refuses, and what it says when it cannot work."""
+"""What the fuzz stage refuses, what it says when it cannot work, and what happens beside it."""
 
 from __future__ import annotations
 
@@ -54,3 +54,12 @@ def test_a_document_that_is_not_there_is_a_finding_not_a_pass(tmp_path: Path) ->
     fuzzed = fuzz(tmp_path, HEAD + service("s", "document_missing"))
     assert fuzzed.result.status is Status.FAIL
     assert "was answered 404" in fuzzed.result.findings[0].title
+
+
+def test_a_neighbour_that_dies_of_what_is_passed_on_is_an_error(tmp_path: Path) -> None:
+    caller = service("caller", "poison_neighbour", more='[services.caller.uses.victim]\nenv = "NEIGHBOUR"\n')
+    silent = service("victim", "mortal").replace('openapi = "/openapi.json"', "")
+    fuzzed = fuzz(tmp_path, HEAD + caller + silent)
+    (found,) = [f for f in fuzzed.result.findings if f.severity == "error"]
+    assert (found.rule, found.place.service) == ("fuzz.crash", "victim")
+    assert found.title == "victim died while its neighbours were fuzzed (caller)"

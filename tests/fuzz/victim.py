@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import sys
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
@@ -97,6 +99,8 @@ class Victim(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def route(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
+        if path == "/die" and "mortal" in DEFECTS:
+            os._exit(4)
         if path == "/openapi.json":
             return self.document()
         if path == "/widgets":
@@ -144,6 +148,8 @@ class Victim(BaseHTTPRequestHandler):
         odd = isinstance(quantity, int) and not isinstance(quantity, bool) and quantity < 0
         if odd and "server_error" in DEFECTS:
             return self.reply(500, {"title": HOSTILE if "hostile" in DEFECTS else "Traceback", "password": "hunter22"})
+        if odd and "poison_neighbour" in DEFECTS:
+            self.poison()
         if odd and "crash" in DEFECTS:
             os._exit(3)
         if isinstance(quantity, float) and quantity.is_integer():
@@ -156,6 +162,11 @@ class Victim(BaseHTTPRequestHandler):
         widget: dict[str, Any] = {"id": f"w{next(self.ids)}", "name": name, "quantity": quantity}
         self.widgets[widget["id"]] = widget
         return self.reply(201, {**widget, "quantity": str(quantity)} if "wrong_schema" in DEFECTS else widget)
+
+    def poison(self) -> None:
+        """Send the neighbour something that it dies of."""
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(urllib.request.Request(os.environ["NEIGHBOUR"] + "/die", method="POST"), timeout=2)
 
     def read(self, widget_id: str) -> None:
         if widget_id in self.removed and "error_after_delete" in DEFECTS:
