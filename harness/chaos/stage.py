@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.chaos.rig import Rig
     from harness.chaos.tell import Teller
     from harness.chaos.trial import Ground, Outcome
+    from harness.chaos.walks import Walks
 
 __all__ = ["ChaosStage"]
 
@@ -142,7 +143,6 @@ class _Run:
                     journal=journal,
                     timing=self.settings.timing(context.profile),
                     root=context.root,
-                    journeys_file=system.file(context.root, system.suites.journeys),
                     entry=system.entry,
                     seed=context.seed,
                     log=context.directory / "journeys.log",
@@ -166,20 +166,43 @@ class _Run:
                 )
 
     async def _all(self, ground: Ground, teller: Teller, invariants: Invariants) -> None:
+        from harness.chaos.walks import rows
+
         total = len(self.experiments) + 1
-        for number, experiment in enumerate(self.experiments):
-            self.context.progress(number, total, f"{experiment.name}: {experiment.fault} on {experiment.edge.name}")
-            await self._one(experiment, ground, teller, invariants)
-            if not await self._revive(ground):
+        for row in rows(self.experiments, ground.timing):
+            if not await self._row(row, ground, teller, invariants):
                 return
         self.context.progress(total - 1, total, "invariants")
         await self._check(invariants, teller)
         self.context.progress(total, total)
 
-    async def _one(self, experiment: Experiment, ground: Ground, teller: Teller, invariants: Invariants) -> None:
+    async def _row(self, row: tuple[Experiment, ...], ground: Ground, teller: Teller, invariants: Invariants) -> bool:
+        """Run experiments that walk the same journeys; False when no more of any make sense."""
+        from harness.chaos.walks import Walks
+
+        context = self.context
+        walks = Walks(row, ground.timing)
+        async with walks.going_on(
+            ground.rig,
+            root=context.root,
+            journeys=context.system.file(context.root, context.system.suites.journeys),
+            entry=ground.entry,
+            seed=context.seed,
+            log=ground.log,
+        ):
+            for e in row:
+                context.progress(len(self.outcomes), len(self.experiments) + 1, f"{e.name}: {e.fault} on {e.edge.name}")
+                await self._one(e, ground, walks, teller, invariants)
+                if not await self._revive(ground):
+                    return False
+        return True
+
+    async def _one(
+        self, experiment: Experiment, ground: Ground, walks: Walks, teller: Teller, invariants: Invariants
+    ) -> None:
         from harness.chaos.trial import carry_out
 
-        outcome = await carry_out(experiment, ground)
+        outcome = await carry_out(experiment, ground, walks)
         self.outcomes.append(outcome)
         for finding in teller.findings(outcome):
             self.context.found(finding)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-import zlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,17 +15,13 @@ from harness.chaos.journal import Journal
 from harness.chaos.judge import Breach, breaches, holds, recovered_at, slots
 from harness.chaos.rig import Rig
 from harness.chaos.settings import Timing
-from harness.errors import HarnessError, InfrastructureError
-from harness.system.drive import DriveSpec, Sample, drive
+from harness.chaos.walks import CONFIRM_S, DRIVER_START_S, Walks, fault_s
+from harness.errors import InfrastructureError
+from harness.system.drive import Sample
 
 __all__ = ["Ground", "Outcome", "carry_out"]
 
 _TICK_S = 0.03
-#: A driver has to start its interpreter and import the project's journeys before the first walk.
-_DRIVER_START_S = 15.0
-#: How much longer than allowed an answer is waited for before it counts as none.
-_PATIENCE = 3.0
-_CONFIRM_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +29,9 @@ class Ground:
     """Where experiments take place.
 
     Args:
-        journeys_file: the project's journeys.
-        log: output of the journeys.
+        root: folder of `harness.toml`.
+        entry: the service users come in through.
+        log: output of the journeys and invariants.
         died: names of services whose process has ended.
     """
 
@@ -44,7 +39,6 @@ class Ground:
     journal: Journal
     timing: Timing
     root: Path
-    journeys_file: Path
     entry: str
     seed: int
     log: Path
@@ -82,61 +76,29 @@ class Outcome:
         return [*self.before, *self.during, *self.after]
 
 
-async def carry_out(experiment: Experiment, ground: Ground) -> Outcome:
-    """Run one experiment; its faults are lifted whatever happens.
+async def carry_out(experiment: Experiment, ground: Ground, walks: Walks) -> Outcome:
+    """Run one experiment while its journeys are walked; its faults are lifted whatever happens.
 
     Raises:
-        HarnessError: when the journeys cannot be walked or the Toxiproxy server does not obey.
+        HarnessError: when no journey ends or the Toxiproxy server does not obey.
     """
-    trial = _Trial(experiment, ground)
-    async with trial.background():
-        await trial.run()
+    trial = _Trial(experiment, ground, walks)
+    await trial.run()
     return trial.outcome
 
 
 class _Trial:
-    def __init__(self, experiment: Experiment, ground: Ground) -> None:
-        self.experiment, self.ground, self.timing = experiment, ground, ground.timing
+    def __init__(self, experiment: Experiment, ground: Ground, walks: Walks) -> None:
+        self.experiment, self.ground, self.timing, self.walks = experiment, ground, ground.timing, walks
         self.outcome = Outcome(experiment)
-        self.samples: list[Sample] = []
-        self.rate = experiment.rate or ground.timing.rate
-        longest = experiment.during.latency_s
-        # The fault must outlast what is allowed, or a caller without a time limit could not be told from one with.
-        self.fault_s = max(experiment.fault_s or ground.timing.fault, longest + 0.5)
-        self.timeout_s = longest * _PATIENCE + 2.0
+        self.rate = walks.rate
+        self.fault_s = fault_s(experiment, ground.timing)
+        self.began = time.time()
 
-    @asynccontextmanager
-    async def background(self) -> AsyncIterator[None]:
-        """Walk the experiment's journeys until the block ends."""
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._drive)
-                yield
-                tasks.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            error = _expected(group)
-            if error is None:
-                raise
-            raise error from None
-
-    async def _drive(self) -> None:
-        e, g = self.experiment, self.ground
-        longest = (
-            self.timing.settle + self.timing.before + self.fault_s + e.recovery_s + self.timeout_s + _CONFIRM_S + 5.0
-        )
-        spec = DriveSpec(
-            journeys_file=str(g.journeys_file),
-            base_urls=g.rig.runtime.addresses,
-            entry=g.entry,
-            names=e.journeys,
-            rate=self.rate,
-            duration_s=longest,
-            # The seed follows the experiment's name, so it repeats when it is run alone.
-            seed=g.seed ^ zlib.crc32(e.name.encode()),
-            timeout_s=self.timeout_s,
-        )
-        limit = longest + _DRIVER_START_S + self.timeout_s
-        await drive(spec, root=g.root, log=g.log, time_limit_s=limit, on_sample=self.samples.append)
+    @property
+    def samples(self) -> list[Sample]:
+        """Walks that began with this experiment or later, in the order they ended."""
+        return [s for s in self.walks.samples if s.intended >= self.began]
 
     async def run(self) -> None:
         """Before, fault, after."""
@@ -170,35 +132,32 @@ class _Trial:
 
     async def _settle(self) -> bool:
         """Wait until the steady state has held for the span of `before`."""
-        limit = time.monotonic() + _DRIVER_START_S + self.timing.settle
+        limit = time.monotonic() + DRIVER_START_S + self.timing.settle
         least = max(3, math.floor(self.timing.before * self.rate * 0.6))
-        seen_first = False
+        first = 0.0
         while time.monotonic() < limit:
-            if self.samples and not seen_first:
-                seen_first = True
+            samples = self.samples
+            if samples and not first:
+                first = samples[0].intended
                 limit = min(limit, time.monotonic() + self.timing.settle + self.timing.before)
-            window = self._recent()
+            window = [s for s in samples if s.ended >= time.time() - self.timing.before]
             self.outcome.before = window
-            covered = seen_first and time.time() - self.samples[0].intended >= self.timing.before
+            covered = first and time.time() - first >= self.timing.before
             if covered and len(window) >= least and holds(window, self.experiment.steady):
                 self._note("steady state held", samples=len(window))
                 return True
             await anyio.sleep(_TICK_S)
         if not self.samples:
             raise InfrastructureError(
-                f"experiment {self.experiment.name}: no journey ended within {_DRIVER_START_S + self.timing.settle:g} s"
+                f"experiment {self.experiment.name}: no journey ended within {DRIVER_START_S + self.timing.settle:g} s"
             )
         self._note("steady state not reached", samples=len(self.outcome.before))
         return False
 
-    def _recent(self) -> list[Sample]:
-        since = time.time() - self.timing.before
-        return [s for s in self.samples if s.ended >= since]
-
     async def _recover(self) -> None:
         e = self.experiment
         # Seen a little beyond the limit too, so that the finding can say how late it came.
-        limit = time.monotonic() + e.recovery_s + self.timing.consecutive / self.rate + _CONFIRM_S
+        limit = time.monotonic() + e.recovery_s + self.timing.consecutive / self.rate + CONFIRM_S
         while time.monotonic() < limit:
             at = recovered_at(self.samples, self.outcome.lifted, e.steady, self.timing.consecutive)
             if at is not None:
@@ -212,7 +171,7 @@ class _Trial:
 
     async def _collect(self) -> None:
         """Wait for every journey that began under the fault to end: one that hangs must not get away unseen."""
-        limit = time.monotonic() + self.timeout_s + 1.0
+        limit = time.monotonic() + self.walks.timeout_s + 1.0
         while time.monotonic() < limit:
             if not self._missing():
                 return
@@ -221,22 +180,22 @@ class _Trial:
             waited_ms = (time.time() - at) * 1000
             error = f"no answer within {waited_ms / 1000:.1f} s"
             name = self.experiment.journeys[0] if len(self.experiment.journeys) == 1 else "a journey"
-            self.samples.append(
+            self.walks.samples.append(
                 Sample(journey=name, intended=at, started=at, duration_ms=waited_ms, ok=False, error=error)
             )
 
     def _missing(self) -> list[float]:
-        if not self.samples:
+        if not self.walks.samples:
             return []
-        wanted = slots(self.samples[0].intended, self.rate, self.outcome.injected, self.outcome.lifted)
-        seen = sorted(s.intended for s in self.samples)
+        wanted = slots(self.walks.samples[0].intended, self.rate, self.outcome.injected, self.outcome.lifted)
+        seen = sorted(s.intended for s in self.walks.samples)
         return [at for at in wanted if not _near(seen, at, 0.25 / self.rate)]
 
     def _sort(self) -> None:
-        o = self.outcome
-        o.before = [s for s in self.samples if s.ended <= o.injected and s.ended >= o.injected - self.timing.before * 2]
-        o.during = [s for s in self.samples if o.injected <= s.intended < o.lifted]
-        o.after = [s for s in self.samples if s.intended >= o.lifted]
+        o, samples = self.outcome, self.samples
+        o.before = [s for s in samples if o.injected - self.timing.before * 2 <= s.ended <= o.injected]
+        o.during = [s for s in samples if o.injected <= s.intended < o.lifted]
+        o.after = [s for s in samples if s.intended >= o.lifted]
 
     async def _was_hit(self, first: int | None, before: int | None, under_fault: int | None) -> None:
         o, rig = self.outcome, self.ground.rig
@@ -268,11 +227,3 @@ def _visible(outcome: Outcome) -> bool:
         return sorted(s.duration_ms for s in samples)[len(samples) // 2] if samples else 0.0
 
     return any(not s.ok for s in outcome.during) or middle(outcome.during) > 1.5 * middle(outcome.before) + 5
-
-
-def _expected(group: BaseExceptionGroup[BaseException]) -> HarnessError | None:
-    found = group.subgroup(HarnessError)
-    error: BaseException | None = found
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error if isinstance(error, HarnessError) else None

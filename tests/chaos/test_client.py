@@ -45,13 +45,15 @@ def test_add_update_and_destroy_return_what_happened(proxy) -> None:
 def test_errors_are_the_librarys_and_say_what_the_server_said(server: Running, proxy) -> None:
     one = proxy("127.0.0.1:9")
 
-    with pytest.raises(InvalidToxic, match="invalid toxic type"):
+    with pytest.raises(InvalidToxic, match=r"invalid toxic type"):
         one.add_toxic(type="nope")
-    with pytest.raises(NotFound, match="toxic not found"):
+    with pytest.raises(NotFound, match=r"toxic not found"):
         one.destroy_toxic("nobody")
-    with pytest.raises(ProxyExists, match="proxy already exists"):
+    with pytest.raises(ProxyExists, match=r"proxy already exists"):
         server.client.create("127.0.0.1:9", one.name)
-    with pytest.raises(InfrastructureError, match="answered 500 to POST /proxies: listen tcp .*: bind: address already in use"):
+    with pytest.raises(
+        InfrastructureError, match=r"answered 500 to POST /proxies: listen tcp .*: bind: address already in use"
+    ):
         server.client.create("127.0.0.1:9", uuid.uuid4().hex, listen=one.listen)
 
 
@@ -105,9 +107,9 @@ def test_version_is_text(server: Running) -> None:
 
 def test_a_server_that_does_not_answer_is_given_up_on_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        client = Server("http://127.0.0.1:%d" % silent.getsockname()[1], timeout_s=0.3)
+        client = Server(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.3)
         threading.Thread(target=silent.accept, daemon=True).start()
 
-        with pytest.raises(InfrastructureError, match="no answer from the Toxiproxy server at http"):
+        with pytest.raises(InfrastructureError, match=r"no answer from the Toxiproxy server at http"):
             client.proxies()
         assert not client.running()

@@ -1,5 +1,6 @@
 """Experiments as files: what is read, what every mistake says, and which experiments are picked."""
 
+# ruff: noqa: E501 - a table of cases is read one case a line
 from __future__ import annotations
 
 from pathlib import Path
@@ -65,19 +66,21 @@ def test_a_mistake_names_file_key_what_was_found_and_what_is_accepted(
 
 
 def test_a_fault_that_would_do_nothing_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"faults.0.attributes.latency: is missing or 0, so the fault would do nothing"):
+    with pytest.raises(
+        ConfigError, match=r"faults.0.attributes.latency: is missing or 0, so the fault would do nothing"
+    ):
         load(tmp_path, experiment("latency", "jitter = 3"))
 
 
 def test_refused_takes_no_attributes(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match='refused has no attribute "timeout". Accepted: no attributes at all'):
+    with pytest.raises(ConfigError, match=r'refused has no attribute "timeout". Accepted: no attributes at all'):
         load(tmp_path, experiment("refused", "timeout = 1"))
 
 
 def test_two_experiments_of_one_name_are_a_mistake(tmp_path: Path) -> None:
     load(tmp_path, experiment(), "one.toml")
 
-    with pytest.raises(ConfigError, match='"one" is already the name of chaos/one.toml'):
+    with pytest.raises(ConfigError, match=r'"one" is already the name of chaos/one.toml'):
         load(tmp_path, experiment(more='name = "one"\n'), "two.toml")
 
 

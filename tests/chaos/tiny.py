@@ -12,7 +12,7 @@ from harness.evidence import StageResult
 from harness.pipeline import Event
 from tests.helpers import make_context, write_project
 
-SERVICE = '''
+SERVICE = """
 import http.client, json, os, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -81,7 +81,7 @@ class Server(ThreadingHTTPServer):
 
 
 Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
-'''
+"""
 
 HARNESS = """
 [system]
