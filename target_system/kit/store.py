@@ -11,11 +11,11 @@ from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event, text
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from target_system.kit import sqlite
+
 __all__ = ["Instant", "Store"]
 
 _LIMIT = 10.0  # seconds for one transaction
-# Every transaction is ended by our own context managers; a further rollback costs another trip to the driver's thread.
-_SQLITE_POOL = {"pool_reset_on_return": None}
 
 
 class Instant(TypeDecorator[datetime]):
@@ -41,11 +41,16 @@ class Store:
         self._metadata = metadata
         self._file = Path(parsed.database) if parsed.database and parsed.database != ":memory:" else None
         self._sqlite = parsed.get_backend_name() == "sqlite"
-        self._engine = create_async_engine(parsed, **(_SQLITE_POOL if self._sqlite else {"pool_pre_ping": True}))
+        if self._sqlite:
+            path = parsed.database or ":memory:"
+            # Every transaction is ended below; a further rollback when a connection goes back to the pool is a waste.
+            options: dict[str, Any] = {"async_creator": lambda: sqlite.connect(path), "pool_reset_on_return": None}
+        else:
+            options = {"pool_pre_ping": True}
+        self._engine = create_async_engine(parsed, **options)
         # Writers of this process queue here in order, instead of polling SQLite's lock with growing sleeps.
         self._turn: AbstractAsyncContextManager[Any] = anyio.Lock() if self._sqlite else nullcontext()
         if self._sqlite:
-            event.listen(self._engine.sync_engine, "connect", _configure_sqlite)
             event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
 
     async def __aenter__(self) -> Self:
@@ -86,22 +91,12 @@ class Store:
 
 
 def _uninterrupted() -> anyio.CancelScope:
-    # A transaction takes milliseconds. Cut off in the middle by somebody's deadline or by the end of the service, it
-    # would leave a connection whose driver waits for ever (aiosqlite 0.22); so only its own, generous limit ends it.
+    # A transaction takes milliseconds; nobody's deadline, nor the end of the service, cuts it off in the middle. Only
+    # its own, generous limit ends it.
     return anyio.CancelScope(shield=True, deadline=anyio.current_time() + _LIMIT)
-
-
-def _configure_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions of its own; _begin_sqlite does
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
     write = connection.get_execution_options().get("shop_write", False)
-    statement = "BEGIN IMMEDIATE" if write else "BEGIN"
     driver: Any = connection.connection.dbapi_connection
-    # The same as exec_driver_sql, in one trip to the driver's thread instead of three.
-    driver.run_async(lambda aiosqlite_connection: aiosqlite_connection.execute(statement))
+    driver.run_async(lambda aiosqlite_connection: sqlite.begin(aiosqlite_connection, write=write))
