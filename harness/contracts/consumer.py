@@ -27,6 +27,7 @@ __all__ = ["FRESH", "run_consumer_tests"]
 #: Folder below the stage's own where a run leaves the pacts that hold from now on; the provider stage looks there.
 FRESH = "pacts"
 _MARGIN_S = 5.0
+_TESTS_A_WORKER = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,14 @@ def _start_from(committed: Path, fresh: Path) -> None:
 async def _run_pytest(context: StageContext, settings: ConsumerSettings, suite: Path, fresh: Path) -> _Run:
     report = context.directory / "tests.ndjson"
     argv = [sys.executable, "-m", "pytest", str(suite.relative_to(context.root)), "-q", "-p", "no:cacheprovider"]
-    argv += ["-n", str(context.jobs) if context.jobs > 1 else "0"]
+    workers = _workers(suite, context.jobs)
+    argv += ["-n", str(workers)]
     argv += ["--pact-dir", str(fresh), "--harness-report", str(report)]
     if not _mentions(suite, "schemathesis"):
         # Its pytest plugin takes two seconds to load, in every worker.
         argv += ["-p", "no:schemathesis"]
     argv += settings.arguments
-    context.note(f"pytest {suite.relative_to(context.root)} in {max(context.jobs, 1)} processes")
+    context.note(f"pytest {suite.relative_to(context.root)} with {workers} worker{'s' if workers > 1 else ''}")
     child = await run_child(
         argv,
         cwd=context.root,
@@ -105,6 +107,12 @@ async def _run_pytest(context: StageContext, settings: ConsumerSettings, suite: 
         published=tuple(r for r in records if isinstance(r, Published)),
         session=next((r for r in records if isinstance(r, Session)), None),
     )
+
+
+def _workers(suite: Path, jobs: int) -> int:
+    """How many xdist workers are worth their start: each imports the consumers' code anew, which takes seconds."""
+    text = "".join(file.read_text(encoding="utf-8", errors="replace") for file in suite.rglob("*.py"))
+    return max(1, min(jobs, -(-text.count("def test_") // _TESTS_A_WORKER)))
 
 
 def _mentions(suite: Path, word: str) -> bool:

@@ -78,13 +78,13 @@ async def fetch(document: Declared, *, root: Path, address: str, max_bytes: int)
         DocumentError: when it cannot be had, or is larger than `max_bytes`.
     """
     source = document.source
-    if source.startswith("/") and not (root / source.lstrip("/")).is_file():
+    if source.startswith("/"):
         if not address:
             raise DocumentError(f"is served at {source}, but the service does not run")
         return await _download(document, address + source, root, max_bytes)
     if "://" in source:
         return await _download(document, source, root, max_bytes)
-    file = root / source.lstrip("/")
+    file = root / source
     try:
         if file.stat().st_size > max_bytes:
             raise DocumentError(_too_large(file.stat().st_size, max_bytes))

@@ -30,10 +30,16 @@ class Judged:
         return Judged(self.interactions + other.interactions, self.messages + other.messages)
 
 
-def reproduce(provider: str, edge: str = "") -> str:
-    """The command that verifies one provider, or one of its contracts, again."""
-    narrowed = f"edge={edge}".replace(" -> ", ":") if edge else f"service={provider}"
-    return f"harness run provider --only {narrowed}"
+def reproduce(provider: str) -> str:
+    """The command that verifies one provider again."""
+    return f"harness run provider --only service={provider}"
+
+
+def _reproduce(context: StageContext, pact: Pact, edge: str) -> str:
+    """The command that verifies one contract again; one that is not published yet has to be produced first."""
+    published = context.root / context.system.suites.pacts / file_name(pact.consumer, pact.provider)
+    known = pact.file is not None and published.is_file() and published.read_bytes() == pact.file.read_bytes()
+    return f"harness run {'' if known else 'consumer '}provider --only edge={edge.replace(' -> ', ':')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class _Case:
                 file=f"{self.context.system.suites.pacts}/{file_name(self.pact.consumer, self.pact.provider)}",
             ),
             exchange=exchange,
-            reproduce=reproduce(self.service.name, edge),
+            reproduce=_reproduce(self.context, self.pact, edge),
             key=key or (interaction.key if interaction else ""),
         )
 
@@ -145,7 +151,7 @@ def _on_state(case: _Case, told: Told) -> Finding:
         )
     return case.finding(
         "state_unhandled",
-        f'{name} refuses the provider state "{told.state}" that {case.pact.consumer} relies on',
+        f'{name} cannot be put into the state "{told.state}" that {case.pact.consumer} relies on',
         detail=f"its handler answered: {case.context.redactor.text(told.answer)}\n{needed}",
         key=told.state,
     )

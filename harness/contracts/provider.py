@@ -281,6 +281,7 @@ def _conclude(context: StageContext, tally: _Tally, artifacts: Sequence[Artifact
     measures += [Measure("provider.verified", count, "count", {"edge": edge}) for edge, count in tally.edges.items()]
     result = context.result(work=work, measures=measures, artifacts=artifacts)
     if not any(work.values()) and result.status is not Status.FAIL:
-        reason = f"there is no contract to verify in {source}"
+        narrowed = " that fits --only " + " ".join(f"{k}={v}" for k, v in context.only.items()) if context.only else ""
+        reason = f"there is no contract to verify in {source}{narrowed}"
         return replace(result, status=Status.INCONCLUSIVE, reason=reason)
     return result

@@ -35,6 +35,8 @@ __all__ = ["ACCEPT_COMMAND", "accept_baselines", "check_documents", "write_basel
 #: The command that writes baselines; `{service}` is filled in.
 ACCEPT_COMMAND = "harness baseline {service}"
 _MAX_BYTES = 200_000_000
+# Up to here a document is checked in well under a second; a process, which can be ended, would take longer to start.
+_SMALL_BYTES = 256_000
 _SEVERITY = {Level.BREAKING: Severity.ERROR, Level.RISKY: Severity.WARNING, Level.COMPATIBLE: Severity.INFO}
 
 
@@ -115,7 +117,8 @@ async def _examine(
         kept.write_bytes(raw)
         tally.artifacts.append(context.artifact(kept, document.title.removeprefix("the "), "application/json"))
         with anyio.move_on_after(settings.check_limit):
-            examined = await anyio.to_process.run_sync(examine, raw, document.kind, baseline, cancellable=True)
+            run = anyio.to_process if size > _SMALL_BYTES else anyio.to_thread
+            examined = await run.run_sync(examine, raw, document.kind, baseline)
     except DocumentError as error:
         return [_unreadable(document, str(error))]
     if examined is None:

@@ -149,9 +149,14 @@ def _result(interaction: Interaction, result: Mapping[str, Any]) -> InteractionR
 
 
 def _line(mismatch: Mapping[str, Any]) -> str:
+    """One of pact's mismatches, with its place in front: "body.lines[0]: missing `quantity`"."""
     text = str(mismatch.get("mismatch") or mismatch)
-    where = mismatch.get("path") or mismatch.get("key")
-    return f"{where}: {text}" if where and mismatch.get("type") == "BodyMismatch" else text
+    keys = text.removeprefix("Actual map is missing the following keys: ")
+    if keys != text:
+        text = "missing " + ", ".join(f"`{key.strip()}`" for key in keys.split(","))
+    if mismatch.get("type") != "BodyMismatch":
+        return text
+    return f"{str(mismatch.get('path') or '$').replace('$', 'body', 1)}: {text}"
 
 
 def _with_evidence(

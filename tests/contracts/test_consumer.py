@@ -202,3 +202,12 @@ def test_the_provider_stage_verifies_what_the_consumer_stage_has_just_produced(t
 
     assert result.status is Status.PASS, result
     assert result.work["interactions"] == 2
+
+
+def test_a_broken_contract_that_is_not_published_yet_is_reproduced_through_its_test(tmp_path: Path) -> None:
+    run(tmp_path, GOOD.replace("will_respond_with(200)", "will_respond_with(201)").replace("== 200", "== 201"))
+    made = project(tmp_path)
+
+    result = anyio.run(ProviderStage().run, make_context(made, ProviderStage(), []))
+
+    assert {f.reproduce for f in result.findings} == {"harness run consumer provider --only edge=web:orders"}
