@@ -16,10 +16,13 @@ from target_system.psp.app import build as build_psp
 from tests.target_system.interpose import Interposed
 
 ONE = [{"record_id": "rec-1", "quantity": 1}]
-FAST = {
-    "CATALOG_BUDGET_MS": "300", "INVENTORY_BUDGET_MS": "300", "PAYMENTS_BUDGET_MS": "400", "PATIENCE_MS": "1500",
+# Limits that a busy machine does not reach by itself, for tests in which nobody fails …
+PATIENT = {f"{name}_BUDGET_MS": "2500" for name in ("CATALOG", "INVENTORY", "PAYMENTS")} | {
+    "CATALOG_ATTEMPTS": "1", "INVENTORY_ATTEMPTS": "1", "PAYMENTS_ATTEMPTS": "1", "PATIENCE_MS": "2900",
     "PAYMENTS_BREAKER_OPEN_MS": "10", "INVENTORY_BREAKER_OPEN_MS": "10",
 }  # fmt: skip
+# … and those orders really has towards payments, for tests in which payments does.
+IMPATIENT = PATIENT | {"PAYMENTS_BUDGET_MS": "800", "PAYMENTS_ATTEMPTS": "2", "PATIENCE_MS": "2300"}
 
 
 @dataclass
@@ -49,6 +52,15 @@ class Shop:
 
 @pytest.fixture
 def shop(serve):
+    return open_shop(serve, PATIENT)
+
+
+@pytest.fixture
+def impatient_shop(serve):
+    return open_shop(serve, IMPATIENT)
+
+
+def open_shop(serve, limits):
     catalog = serve("catalog", build_catalog)
     inventory = serve("inventory", build_inventory)
     psp = serve("psp", build_psp)
@@ -60,7 +72,7 @@ def shop(serve):
         CATALOG_URL=str(catalog.base_url),
         INVENTORY_URL=str(serve("to-inventory", to_inventory.app).base_url),
         PAYMENTS_URL=str(serve("to-payments", to_payments.app).base_url),
-        **FAST,
+        **limits,
     )
     return Shop(orders, inventory, payments, to_inventory, to_payments)
 
@@ -124,7 +136,8 @@ def test_what_is_not_there_cannot_be_ordered(shop):
 
 
 @pytest.mark.parametrize("behaviour", ["unavailable", "swallow", "trickle"])
-def test_when_payments_fails_nothing_stays_charged_or_reserved(shop, behaviour):
+def test_when_payments_fails_nothing_stays_charged_or_reserved(impatient_shop, behaviour):
+    shop = impatient_shop
     before = shop.stock()
     shop.to_payments.behaviour["POST /charges"] = behaviour
     begun = time.monotonic()
@@ -140,7 +153,8 @@ def test_when_payments_fails_nothing_stays_charged_or_reserved(shop, behaviour):
     assert shop.place("key-00000003").status_code == 201  # the key is free for another try
 
 
-def test_a_charge_that_arrives_after_its_order_was_rejected_takes_no_money(shop):
+def test_a_charge_that_arrives_after_its_order_was_rejected_takes_no_money(impatient_shop):
+    shop = impatient_shop
     shop.to_payments.behaviour["POST /charges"] = "late"
     assert shop.place().status_code == 503
     failed = shop.latest()["id"]
@@ -157,7 +171,7 @@ def test_payments_that_is_not_there_rejects_the_order_without_a_charge_to_undo(s
     before = shop.stock()
     begun = time.monotonic()
     assert shop.place().status_code == 503
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 2.5
     assert shop.to_payments.seen == []
     assert shop.stock() == before
     shop.orders.put("/admin/breakers/payments", json={"state": "auto"}, headers=ADMIN)
@@ -171,7 +185,8 @@ def test_when_the_stock_cannot_be_committed_the_money_goes_back(shop):
     until(lambda: shop.charges(shop.latest()["id"]) == ["refunded"] and shop.stock() == before)
 
 
-def test_an_answer_comes_in_time_when_every_neighbour_hangs(shop):
+def test_an_answer_comes_in_time_when_every_neighbour_hangs(impatient_shop):
+    shop = impatient_shop
     shop.to_inventory.behaviour = {"PUT /": "swallow", "DELETE /": "hang"}
     shop.to_payments.behaviour = {"POST /": "hang", "GET /": "hang"}
     begun = time.monotonic()

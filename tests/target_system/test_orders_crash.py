@@ -17,7 +17,7 @@ from target_system.inventory.app import build as build_inventory
 from target_system.payments.app import build as build_payments
 from target_system.psp.app import build as build_psp
 from tests.target_system.interpose import Interposed
-from tests.target_system.test_orders import until
+from tests.target_system.test_orders import PATIENT, until
 
 pytestmark = pytest.mark.slow
 
@@ -88,6 +88,7 @@ def orders(serve, neighbours, switches, tmp_path):
         "CATALOG_URL": str(neighbours[0].base_url),
         "INVENTORY_URL": str(serve("to-inventory", switches[0].app).base_url),
         "PAYMENTS_URL": str(serve("to-payments", switches[1].app).base_url),
+        **PATIENT,
     }
     process = OrdersProcess(environment, port)
     process.start()
@@ -109,7 +110,6 @@ def test_an_order_in_flight_at_a_kill_is_completed_after_the_restart(orders, nei
     method, _, path = call.partition(" ")
     orders.place_and_be_cut_off("key-00000001")
     until(lambda: switch.count(method, path) >= 1)
-    time.sleep(0.05)
     orders.kill()
     switch.behaviour.clear()
     orders.start()
