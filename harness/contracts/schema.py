@@ -117,8 +117,7 @@ async def _examine(
         kept.write_bytes(raw)
         tally.artifacts.append(context.artifact(kept, document.title.removeprefix("the "), "application/json"))
         with anyio.move_on_after(settings.check_limit):
-            run = anyio.to_process if size > _SMALL_BYTES else anyio.to_thread
-            examined = await run.run_sync(examine, raw, document.kind, baseline)
+            examined = await _examined(raw, document.kind, baseline)
     except DocumentError as error:
         return [_unreadable(document, str(error))]
     if examined is None:
@@ -127,6 +126,12 @@ async def _examine(
     tally.operations += examined.operations
     tally.compared += examined.compared
     return [*_invalid(document, examined), *_compared(context, document, examined, baseline)]
+
+
+async def _examined(raw: bytes, kind: DocumentKind, baseline: Path) -> Examined:
+    if len(raw) > _SMALL_BYTES:
+        return await anyio.to_process.run_sync(examine, raw, kind, baseline, cancellable=True)
+    return await anyio.to_thread.run_sync(examine, raw, kind, baseline, abandon_on_cancel=True)
 
 
 async def _fetched(context: StageContext, settings: SchemaSettings, document: Declared) -> bytes:
