@@ -191,7 +191,8 @@ class _Run:
             log=ground.log,
         ):
             for e in row:
-                context.progress(len(self.outcomes), len(self.experiments) + 1, f"{e.name}: {e.fault} on {e.edge.name}")
+                done = len({o.experiment.name for o in self.outcomes})
+                context.progress(done, len(self.experiments) + 1, f"{e.name}: {e.fault} on {e.edge.name}")
                 await self._one(e, ground, walks, teller, invariants)
                 if not await self._revive(ground):
                     return False
@@ -204,7 +205,16 @@ class _Run:
 
         outcome = await carry_out(experiment, ground, walks)
         self.outcomes.append(outcome)
-        for finding in teller.findings(outcome):
+        again = None
+        if (outcome.breaches or outcome.late) and not outcome.died:
+            # Times on a busy machine mislead: a broken promise is one that is broken twice.
+            ground.journal.write("repeated", experiment=experiment.name, edge=experiment.edge.name)
+            again = await carry_out(experiment, ground, walks)
+            self.outcomes.append(again)
+        kept = again is not None and again.steady and not (again.breaches or again.late or again.died)
+        for finding in teller.findings(
+            again if again and again.steady and not kept else outcome, gone_when_repeated=kept
+        ):
             self.context.found(finding)
         if experiment.after and outcome.steady:
             await self._check(invariants, teller, experiment)
@@ -226,7 +236,8 @@ class _Run:
             try:
                 await ground.rig.runtime.restart(service)
             except StartError as error:
-                self.cut_short = f"stopped after {len(self.outcomes)} of {len(self.experiments)} experiments: {error}"
+                tried = len({o.experiment.name for o in self.outcomes})
+                self.cut_short = f"stopped after {tried} of {len(self.experiments)} experiments: {error}"
                 return False
         return True
 
@@ -253,7 +264,7 @@ def _work(outcomes: list[Outcome]) -> dict[str, int]:
     """What counts: experiments whose steady state held and whose fault met traffic."""
     valid = [o for o in outcomes if o.steady and o.hit is True]
     return {
-        "experiments": len(valid),
+        "experiments": len({o.experiment.name for o in valid}),
         "faults_injected": sum(len(o.experiment.faults) for o in valid),
         "journeys": sum(len(o.samples) for o in valid),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.chaos.experiments import REFUSED, Experiment, Injection
@@ -31,8 +32,17 @@ class Teller:
     def __init__(self, system: System, seed: int, redactor: Redactor) -> None:
         self._system, self._seed, self._redactor = system, seed, redactor
 
-    def findings(self, outcome: Outcome) -> Iterator[Finding]:
-        """Everything an experiment's outcome has to say."""
+    def findings(self, outcome: Outcome, *, gone_when_repeated: bool = False) -> Iterator[Finding]:
+        """Everything an experiment's outcome has to say.
+
+        Args:
+            gone_when_repeated: the experiment was run again at once and kept its promises: what only a busy machine may
+                have caused is then told as information, the rest as a warning.
+        """
+        for finding in self._findings(outcome):
+            yield _once(finding) if gone_when_repeated and finding.severity is Severity.ERROR else finding
+
+    def _findings(self, outcome: Outcome) -> Iterator[Finding]:
         e = outcome.experiment
         for service in outcome.died:
             yield self._finding(
@@ -49,7 +59,7 @@ class Teller:
             return
         for breach in outcome.breaches:
             yield self._breach(outcome, breach)
-        if outcome.recovery_s is None or outcome.recovery_s > e.recovery_s:
+        if outcome.late:
             yield self._late(outcome)
         if outcome.hit is not True:
             yield self._no_traffic(outcome)
@@ -199,9 +209,18 @@ class Teller:
         )
 
 
+def _once(finding: Finding) -> Finding:
+    timing = finding.rule == "chaos.recovery" or finding.key.startswith((BreachKind.SLOW, BreachKind.RATIO))
+    return replace(
+        finding,
+        severity=Severity.INFO if timing else Severity.WARNING,
+        detail=f"Seen once; repeated at once, the experiment kept its promises.\n{finding.detail}",
+    )
+
+
 def measures(outcomes: Iterable[Outcome]) -> Iterator[Measure]:
-    """Numbers of every experiment that was carried out, labelled experiment, edge, fault."""
-    for o in outcomes:
+    """Numbers of every experiment that was carried out, labelled experiment, edge, fault; of the last try, if repeated."""
+    for o in {o.experiment.name: o for o in outcomes}.values():
         e = o.experiment
         labels = {"experiment": e.name, "edge": e.edge.name, "fault": e.fault}
         for window, samples in (("before", o.before), ("during", o.during), ("after", o.after)):

@@ -71,6 +71,11 @@ class Outcome:
     died: tuple[str, ...] = ()
 
     @property
+    def late(self) -> bool:
+        """Whether it did not recover, or not within its limit."""
+        return self.steady and (self.recovery_s is None or self.recovery_s > self.experiment.recovery_s)
+
+    @property
     def samples(self) -> list[Sample]:
         """All of them."""
         return [*self.before, *self.during, *self.after]

@@ -115,6 +115,15 @@ def test_an_answer_that_was_not_promised_is_told(tmp_path: Path) -> None:
     assert "read_page was answered 503; 504 is expected" in titles(result)
 
 
+def test_what_is_not_seen_again_when_repeated_is_a_warning(tmp_path: Path) -> None:
+    result = run_chaos(tmp_path, {"refused.toml": experiment("refused", "")}, env='STUMBLE = "0.5"')
+
+    assert result.status is Status.WARN, titles(result)
+    assert "read_page was answered 500; 503 is expected" in titles(result)
+    assert result.findings[0].detail.startswith("Seen once; repeated at once, the experiment kept its promises.")
+    assert result.work["experiments"] == 1
+
+
 def test_a_recovery_that_takes_too_long_is_told_with_its_time(tmp_path: Path) -> None:
     result = run_chaos(tmp_path, {"refused.toml": experiment("refused", "", recovery="300ms")}, env='SULK = "1.5"')
 

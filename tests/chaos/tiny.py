@@ -21,8 +21,9 @@ BACK = os.environ.get("BACK_URL", "")
 LIMIT = float(os.environ.get("LIMIT", "0.3")) or None
 FALLBACK = os.environ.get("FALLBACK") == "yes"
 SULK = float(os.environ.get("SULK", "0"))
+STUMBLE = float(os.environ.get("STUMBLE", "0"))
 FRAGILE = os.environ.get("FRAGILE") == "yes"
-state = {"sulks_until": 0.0, "asked": 0, "answered": 0}
+state = {"first_failure": 0.0, "sulks_until": 0.0, "asked": 0, "answered": 0}
 
 
 def ask_back():
@@ -61,6 +62,9 @@ class Handler(BaseHTTPRequestHandler):
         if FRAGILE:
             os._exit(3)
         state["sulks_until"] = time.time() + SULK
+        state["first_failure"] = state["first_failure"] or time.time()
+        if time.time() < state["first_failure"] + STUMBLE:
+            return self.say(500, {"stumbled": True})
         return self.say(200, {"degraded": True}) if FALLBACK else self.say(503, {"sorry": True})
 
     def say(self, status, body):

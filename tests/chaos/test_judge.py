@@ -1,0 +1,92 @@
+"""Judging samples: pure functions, so every case is a few values."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.chaos.experiments import Expect, Expectation, SteadyState
+from harness.chaos.judge import BreachKind, breaches, holds, p95_s, recovered_at, slots, success_ratio
+from harness.system.drive import Sample
+from harness.system.journeys import Step
+
+REJECTED = Expectation(Expect.REJECTED, (503,), latency_s=1.0, success=0.0)
+FULL = Expectation(Expect.FULL, (), latency_s=1.0, success=0.9)
+
+
+def walk(*statuses: int, at: float = 0.0, ms: float = 10.0, failed: bool = False) -> Sample:
+    """A walk whose steps were answered so; 2xx is what the journey expected."""
+    steps = tuple(
+        Step("GET /", "GET", "http://x/", s, ms, at, "" if 200 <= s < 300 else f"answered {s}") for s in statuses
+    )
+    bad = failed or any(step.error for step in steps)
+    return Sample(
+        journey="j", intended=at, started=at, duration_ms=ms, ok=not bad, steps=steps, error="e" if bad else ""
+    )
+
+
+def kinds(samples, expected) -> list[BreachKind]:
+    return [b.kind for b in breaches(samples, expected)]
+
+
+def test_an_allowed_refusal_in_time_is_no_breach() -> None:
+    assert kinds([walk(503), walk(200, 503), walk(200)], REJECTED) == []
+
+
+def test_another_status_is_a_breach_with_that_status() -> None:
+    (breach,) = breaches([walk(503), walk(500)], REJECTED)
+
+    assert (breach.kind, breach.worst, len(breach.samples)) == (BreachKind.STATUS, 500, 1)
+
+
+def test_no_answer_and_a_slow_one_are_breaches_with_the_time_waited() -> None:
+    found = breaches([walk(0, ms=2000), walk(503, ms=1500), walk(503, ms=1700)], REJECTED)
+
+    assert [(b.kind, b.worst) for b in found] == [(BreachKind.NO_ANSWER, 2.0), (BreachKind.SLOW, 1.7)]
+
+
+def test_a_walk_that_fails_without_a_refusal_is_a_breach() -> None:
+    assert kinds([walk(200, failed=True)], REJECTED) == [BreachKind.FAILED]
+
+
+def test_a_share_of_failures_is_allowed_but_never_a_500() -> None:
+    good = [walk(200)] * 9
+
+    assert kinds([*good, walk(404)], FULL) == []
+    assert kinds([*good, walk(404), walk(404)], FULL) == [BreachKind.RATIO]
+    assert kinds([*good, walk(500)], FULL) == [BreachKind.STATUS]
+
+
+def test_recovery_is_the_first_of_a_row_of_good_walks() -> None:
+    steady = SteadyState(p95_s=0.5)
+    samples = [
+        walk(200, at=1),
+        walk(503, at=2),
+        walk(200, at=3, ms=900),
+        walk(200, at=4),
+        walk(200, at=5),
+        walk(200, at=6),
+    ]
+
+    assert recovered_at(samples, lifted=0.5, steady=steady, consecutive=3) == 4
+    assert recovered_at(samples, lifted=4.5, steady=steady, consecutive=3) is None
+    assert recovered_at(reversed(samples), lifted=0.5, steady=steady, consecutive=1) == 1
+
+
+def test_nothing_is_no_steady_state() -> None:
+    assert not holds([], SteadyState())
+    assert math.isnan(success_ratio([]))
+    assert math.isnan(p95_s([]))
+
+
+@given(anchor=st.floats(1e9, 1.001e9), rate=st.floats(0.5, 200), start=st.floats(-5, 5), length=st.floats(0, 20))
+def test_slots_are_on_the_grid_and_within_the_window(anchor: float, rate: float, start: float, length: float) -> None:
+    found = slots(anchor, rate, anchor + start, anchor + start + length)
+
+    assert abs(len(found) - length * rate) <= 1
+    for at in found:
+        steps = (at - anchor) * rate
+        assert abs(steps - round(steps)) < 1e-3
+        assert anchor + start - 1e-3 <= at < anchor + start + length + 1e-3
