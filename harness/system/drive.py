@@ -169,23 +169,20 @@ class _Driver:
         import httpx
 
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=self.spec.max_in_flight)
-        with (
-            httpx.Client(limits=limits, trust_env=False) as client,
-            ThreadPoolExecutor(self.spec.max_in_flight) as pool,
-        ):
+        with httpx.HTTPTransport(limits=limits) as connections, ThreadPoolExecutor(self.spec.max_in_flight) as pool:
             planned = arrivals(journeys, self.spec)
             begun = time.time()
             for offset, journey, seed in planned:
                 if not self.spec.rate:
-                    self._walk(client, journey, seed, time.time())
+                    self._walk(connections, journey, seed, time.time())
                     continue
                 wait = begun + offset - time.time()
                 if wait > 0:
                     time.sleep(wait)
-                self._arrive(pool, client, journey, seed, begun + offset)
+                self._arrive(pool, connections, journey, seed, begun + offset)
 
     def _arrive(
-        self, pool: ThreadPoolExecutor, client: httpx.Client, journey: Journey, seed: int, intended: float
+        self, pool: ThreadPoolExecutor, connections: httpx.HTTPTransport, journey: Journey, seed: int, intended: float
     ) -> None:
         with self._lock:
             full = self._in_flight >= self.spec.max_in_flight
@@ -196,21 +193,21 @@ class _Driver:
                 Sample(journey=journey.name, intended=intended, started=intended, duration_ms=0, ok=False, error=error)
             )
             return
-        pool.submit(self._walk_and_leave, client, journey, seed, intended)
+        pool.submit(self._walk_and_leave, connections, journey, seed, intended)
 
-    def _walk_and_leave(self, client: httpx.Client, journey: Journey, seed: int, intended: float) -> None:
+    def _walk_and_leave(self, connections: httpx.HTTPTransport, journey: Journey, seed: int, intended: float) -> None:
         try:
-            self._walk(client, journey, seed, intended)
+            self._walk(connections, journey, seed, intended)
         finally:
             with self._lock:
                 self._in_flight -= 1
 
-    def _walk(self, client: httpx.Client, journey: Journey, seed: int, intended: float) -> None:
+    def _walk(self, connections: httpx.HTTPTransport, journey: Journey, seed: int, intended: float) -> None:
         rng = random.Random(seed)
         user = User(
             base_urls=self.spec.base_urls,
             entry=journey.entry or self.spec.entry,
-            transport=_HttpxTransport(client),
+            transport=_HttpxTransport(connections),
             rng=rng,
             trace_id=new_trace_id(rng),
             synthetic=self.spec.synthetic,
@@ -238,8 +235,12 @@ class _Driver:
 
 
 class _HttpxTransport:
-    def __init__(self, client: httpx.Client) -> None:
-        self._client = client
+    """One user's client: cookies of its own, connections shared with everybody."""
+
+    def __init__(self, connections: httpx.HTTPTransport) -> None:
+        import httpx
+
+        self._client = httpx.Client(transport=connections, trust_env=False)
 
     def __call__(
         self,
