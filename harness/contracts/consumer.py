@@ -55,7 +55,7 @@ async def run_consumer_tests(context: StageContext, settings: ConsumerSettings) 
     fresh = context.directory / FRESH
     _start_from(committed.folder, fresh)
     run = await _run_pytest(context, settings, suite, fresh)
-    for finding in (*_test_findings(run, suites.contracts), *_session_findings(run, suites.contracts, suites.pacts)):
+    for finding in (*_test_findings(context, run), *_session_findings(run, suites.contracts, suites.pacts)):
         context.found(finding)
     produced = _produced(run, fresh, context.root)
     for finding in _differences(context, produced, committed):
@@ -119,13 +119,14 @@ def _mentions(suite: Path, word: str) -> bool:
     return any(word in file.read_text(encoding="utf-8", errors="replace") for file in suite.rglob("*.py"))
 
 
-def _test_findings(run: _Run, suite: str) -> list[Finding]:
+def _test_findings(context: StageContext, run: _Run) -> list[Finding]:
+    suite, clean = context.system.suites.contracts, context.redactor.text
     findings = [
         Finding(
             rule="consumer.test_failed",
             severity=Severity.ERROR,
-            title=f"consumer test {test.test.split('::', 1)[-1]} failed: {test.message}",
-            detail=test.detail,
+            title=f"consumer test {test.test.split('::', 1)[-1]} failed: {clean(test.message)}",
+            detail=clean(test.detail),
             place=Place(file=test.file, line=test.line),
             reproduce=f"pytest {shlex.quote(test.test)}",
             key=test.test,

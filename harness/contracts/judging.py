@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.contracts.edges import edge_name
 from harness.contracts.pacts import Interaction, InteractionKind, Pact, file_name
 from harness.contracts.verification import InteractionResult, PactResult
-from harness.evidence import Exchange, Finding, Place, Severity
+from harness.evidence import Exchange, Finding, Place, Redactor, Severity
 
 if TYPE_CHECKING:
     from harness.contracts.relay import Told
@@ -49,6 +49,12 @@ class _Case:
     context: StageContext
     service: Service
     pact: Pact
+
+    def clean(self, text: str) -> str:
+        """Text without secrets; the header that lets a caller in is one, whatever it is called."""
+        own = Redactor((self.service.auth.header,)) if self.service.auth else None
+        text = self.context.redactor.text(text)
+        return own.text(text) if own else text
 
     def finding(
         self,
@@ -152,7 +158,7 @@ def _on_state(case: _Case, told: Told) -> Finding:
     return case.finding(
         "state_unhandled",
         f'{name} cannot be put into the state "{told.state}" that {case.pact.consumer} relies on',
-        detail=f"its handler answered: {case.context.redactor.text(told.answer)}\n{needed}",
+        detail=f"its handler answered: {case.clean(told.answer)}\n{needed}",
         key=told.state,
     )
 
@@ -196,7 +202,7 @@ def _on_interaction(
 def _mismatch(case: _Case, interaction: Interaction, result: InteractionResult) -> Finding:
     consumer, name = case.pact.consumer, case.service.name
     given = f" (given {', '.join(interaction.states)})" if interaction.states else ""
-    lines = "\n".join(case.context.redactor.text(p) for p in result.problems)
+    lines = "\n".join(case.clean(p) for p in result.problems)
     title = f'{name} breaks {consumer}: "{interaction.description}": {lines.splitlines()[0]}'
     if interaction.pending:
         title = f"pending: {title}"
@@ -213,5 +219,5 @@ def _mismatch(case: _Case, interaction: Interaction, result: InteractionResult) 
 def _exchange(case: _Case, result: InteractionResult) -> Exchange | None:
     if not result.request:
         return None
-    clean = case.context.redactor.text
+    clean = case.clean
     return Exchange(clean(result.request), clean(result.actual), clean(result.expected))

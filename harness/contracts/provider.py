@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from harness.contracts.judging import Judged, judge, reproduce
 from harness.contracts.pacts import Interaction, InteractionKind, Pact, write_pact
 from harness.contracts.source import Contracts, FolderSource
 from harness.contracts.stubs import stubs_for
-from harness.contracts.verification import VerificationJob, read_results
+from harness.contracts.verification import PactResult, VerificationJob, read_results
 from harness.errors import StartError, did_you_mean
 from harness.evidence import Artifact, Finding, Measure, Place, Severity, StageResult, Status, to_json
 from harness.system.auth import resolve
@@ -146,8 +147,8 @@ async def _verify_provider(
     directory = context.directory / name
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    artifacts: list[Artifact] = []
     external = context.system.runtime.kind is RuntimeKind.EXTERNAL or not service.command
+    log = directory / "verification.log"
     async with stubs_for(
         name, () if external else all_pacts, root=context.root, directory=directory / "stubs"
     ) as stubs:
@@ -157,54 +158,56 @@ async def _verify_provider(
                 runtime.wire(f"{name}:{neighbour}", url)
         try:
             async with runtime.running():
-                log = await _run_child(context, settings, service, runtime.addresses[name], pacts, directory)
+                results = await _verified(context, settings, service, runtime.addresses[name], pacts, log)
                 died = bool(runtime.died())
         except StartError as error:
             context.found(_not_started(name, error))
             return [context.artifact(path, f"log of {name}") for path in runtime.logs.values() if path.exists()]
-    files = [*runtime.logs.values(), log]
-    artifacts = [context.artifact(path, f"{path.stem} of {name}") for path in files if path.exists()]
     if died:
         context.found(_died(name, log_tail(runtime.logs[name], 25)))
-    _judge(context, service, pacts, directory, tally, log_tail(log))
-    return artifacts
+    _judge(context, service, pacts, results, tally, log_tail(log))
+    files = [*runtime.logs.values(), log]
+    return [context.artifact(path, f"{path.stem} of {name}") for path in files if path.exists()]
 
 
-async def _run_child(
+async def _verified(
     context: StageContext,
     settings: ProviderSettings,
     service: Service,
     base_url: str,
     pacts: Sequence[Pact],
-    directory: Path,
-) -> Path:
-    """Verify in a process of its own, which leaves its results in `results.ndjson`; returns its log."""
+    log: Path,
+) -> list[PactResult | None]:
+    """Verify in a process of its own; one result for each pact, None where the process did not come to it."""
     headers = await anyio.to_thread.run_sync(resolve, service, context.root)
-    files = [_ready_to_verify(pact, service, headers, directory / "pacts") for pact in pacts]
-    job = VerificationJob(
-        provider=service.name,
-        base_url=base_url,
-        states_url=base_url + service.states if service.states else "",
-        messages_url=base_url + service.messages if service.messages else "",
-        pacts=tuple(str(f) for f in files if f),
-        request_timeout_s=settings.request_timeout,
-    )
-    (directory / "job.json").write_text(to_json(job))
-    log = directory / "verification.log"
     interactions = sum(len(p.interactions) for p in pacts)
-    await run_child(
-        [sys.executable, "-m", "harness.contracts.verification", "job.json", "results.ndjson"],
-        cwd=directory,
-        log=log,
-        time_limit_s=min(
-            settings.time_limit, _SPARE_S + interactions * (_PER_INTERACTION_S + settings.request_timeout)
-        ),
-    )
-    return log
+    # Outside of the run's folder, and gone afterwards: credentials that work are in there.
+    with tempfile.TemporaryDirectory(prefix="harness-pacts-") as temporary:
+        folder = Path(temporary)
+        files = [_ready_to_verify(p, service, headers, folder / str(n)) for n, p in enumerate(pacts)]
+        job = VerificationJob(
+            provider=service.name,
+            base_url=base_url,
+            states_url=base_url + service.states if service.states else "",
+            messages_url=base_url + service.messages if service.messages else "",
+            pacts=tuple(str(f) for f in files if f),
+            request_timeout_s=settings.request_timeout,
+        )
+        (folder / "job.json").write_text(to_json(job))
+        await run_child(
+            [sys.executable, "-m", "harness.contracts.verification", "job.json", "results.ndjson"],
+            cwd=folder,
+            log=log,
+            time_limit_s=min(
+                settings.time_limit, _SPARE_S + interactions * (_PER_INTERACTION_S + settings.request_timeout)
+            ),
+        )
+        results = read_results(folder / "results.ndjson")
+    return [results.get(str(file)) for file in files]
 
 
 def _ready_to_verify(pact: Pact, service: Service, headers: Mapping[str, str], folder: Path) -> Path | None:
-    """Write the pact as it is sent: credentials that work in place of the test's, messages only where they can be asked for."""
+    """Write the pact as it is sent: with credentials that work, without messages nobody can be asked for."""
     interactions = tuple(
         replace(i, raw=_with_credentials(i, headers))
         for i in pact.interactions
@@ -229,27 +232,21 @@ def _with_credentials(interaction: Interaction, headers: Mapping[str, str]) -> M
 
 
 def _judge(
-    context: StageContext, service: Service, pacts: Sequence[Pact], directory: Path, tally: _Tally, log: str
+    context: StageContext,
+    service: Service,
+    pacts: Sequence[Pact],
+    results: Sequence[PactResult | None],
+    tally: _Tally,
+    log: str,
 ) -> None:
-    results = read_results(directory / "results.ndjson")
-    by_name = {Path(file).name: result for file, result in results.items()}
     verified = Judged()
-    for pact in pacts:
-        judged = judge(context, service, pact, by_name.get(_written_name(pact)), log)
-        verified += judged
-        edge = edge_name(context.system, pact)
-        tally.edges[edge] = tally.edges.get(edge, 0) + judged.interactions + judged.messages
+    for pact, result in zip(pacts, results, strict=True):
+        verified += judge(context, service, pact, result, log)
         tally.done += len(pact.interactions)
         context.progress(tally.done, tally.total, service.name)
     tally.interactions += verified.interactions
     tally.messages += verified.messages
     tally.providers += bool(verified.interactions or verified.messages)
-
-
-def _written_name(pact: Pact) -> str:
-    from harness.contracts.pacts import file_name
-
-    return file_name(pact.consumer, pact.provider)
 
 
 def _not_started(name: str, error: StartError) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,31 @@ def test_credentials_of_the_test_are_replaced_by_ones_that_work(tmp_path: Path) 
     accepted = http("a good token", "/private", 200, headers={"Authorization": ["Bearer of-the-test"]})
 
     assert verify(tmp_path, pact(refused, accepted), toml=toml).status is Status.PASS
+
+
+def test_credentials_that_work_are_stored_nowhere(tmp_path: Path) -> None:
+    auth = '[services.orders.auth]\nheader = "X-Pass"\nvalue = "right-secret"\n[services.orders.uses.bank]'
+    toml = TOML.replace("[services.orders.uses.bank]", auth)
+
+    result = verify(tmp_path, pact(http("a guest", status=418, headers={"X-Pass": ["test"]})), toml=toml)
+
+    [finding] = result.findings
+    assert finding.exchange is not None
+    assert "X-Pass: [redacted]" in finding.exchange.request
+    kept = [f for f in (tmp_path / ".harness").rglob("*") if f.is_file()]
+    assert kept
+    assert not [f for f in kept if b"right-secret" in f.read_bytes()]
+
+
+def test_two_files_with_the_same_parties_are_both_verified(tmp_path: Path) -> None:
+    made = project(tmp_path, TOML, [pact(http("an order"))])
+    other = tmp_path / "contracts/pacts/web-orders-v2.json"
+    other.write_text(json.dumps(pact(http("another order", body={"missing": 1}))))
+
+    result = anyio.run(ProviderStage().run, make_context(made, ProviderStage(), []))
+
+    assert result.work["interactions"] == 2
+    assert rules(result) == {"provider.mismatch"}
 
 
 def test_a_pending_mismatch_is_a_warning(tmp_path: Path) -> None:
