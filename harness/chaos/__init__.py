@@ -1,1 +1,3 @@
-"""Fault injection: a Toxiproxy-compatible server, its client, experiments and the chaos stage; no journeys of its own."""
+"""Faults on the edges between services: a Toxiproxy server and client, experiments, and the chaos stage."""
+
+__all__: list[str] = []

@@ -82,7 +82,7 @@ class Measure:
         name: dotted, starts with the stage, e.g. `load.latency.p99`.
         value: the number, in `unit`.
         unit: a key of `UNITS`: `ms`, `s`, `ratio`, `1/s`, `count`, `B` ...
-        labels: what it was measured on, e.g. `{"journey": "place_order"}`.
+        labels: what it was measured on, e.g. `{"journey": "buy"}`.
     """
 
     name: str

@@ -3,7 +3,7 @@
 A chart is one JSON artifact of media type `CHART_MEDIA_TYPE`:
 
     {"schema_version": 1, "title": "Latency under load", "unit": "ms",
-     "series": [{"name": "place_order p99", "points": [[1767225600.0, 41.2], [1767225601.0, 39.8]]}],
+     "series": [{"name": "buy p99", "points": [[1767225600.0, 41.2], [1767225601.0, 39.8]]}],
      "windows": [{"start": 1767225600.0, "end": 1767225602.0, "label": "warm-up", "kind": "warmup"}]}
 
 Times are seconds since the epoch; a gap in a line is a second without a point.

@@ -119,7 +119,7 @@ def value_text(measure: Measure) -> str:
 
 
 def labels_text(labels: Mapping[str, str]) -> str:
-    """`journey=place_order, edge=orders:payments`."""
+    """`journey=buy, edge=orders:payments`."""
     return ", ".join(f"{k}={v}" for k, v in sorted(labels.items()))
 
 

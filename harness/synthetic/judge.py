@@ -83,7 +83,7 @@ def _no_objective(context: StageContext) -> Finding:
         title=f"no objective is declared: there is no {file}",
         detail=(
             "Journeys were walked and measured, but nothing says how good is good enough. "
-            'Write, for example:\n\n[[slos]]\nname = "ordering works"\njourney = "place_order"\n'
+            'Write, for example:\n\n[[slos]]\nname = "ordering works"\njourney = "buy"\n'
             'objective = "99.5%"\nlatency = "300ms"\nwindow = "30d"'
         ),
         place=Place(file=file),

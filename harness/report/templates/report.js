@@ -92,7 +92,7 @@
   const lines = { light: ["#2b6cc4", "#c2571a", "#2a8a6a", "#8a4fbf", "#b8356f", "#6b7a12", "#17808f", "#7a5a3a"],
                   dark: ["#7fb0f5", "#f0a06a", "#6cd0a8", "#c59af2", "#f08ab5", "#c4d264", "#67cbd8", "#d0ae8a"] };
 
-  // "place_order p50", "place_order p99": one colour for each journey, one dash for each percentile, the last one solid.
+  // "buy p50", "buy p99": one colour for each journey, one dash for each percentile, the last one solid.
   function looks(series, colors) {
     const halves = series.map((s) => [s.name.slice(0, s.name.lastIndexOf(" ")), s.name.slice(s.name.lastIndexOf(" ") + 1)]);
     const heads = [...new Set(halves.map(([head]) => head))];
