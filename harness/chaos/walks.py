@@ -24,6 +24,8 @@ DRIVER_START_S = 15.0
 CONFIRM_S = 3.0
 #: How many times the allowed latency an answer is waited for before it counts as none.
 _PATIENCE = 3.0
+#: A fault outlasts the allowed latency by this much, so that walks that begin with it can be seen to exceed it.
+_MARGIN_S = 0.3
 
 
 def rows(experiments: Sequence[Experiment], timing: Timing) -> list[tuple[Experiment, ...]]:
@@ -37,7 +39,7 @@ def rows(experiments: Sequence[Experiment], timing: Timing) -> list[tuple[Experi
 
 def fault_s(experiment: Experiment, timing: Timing) -> float:
     """How long the fault lasts: longer than an answer may take, or nobody could tell a caller without a time limit."""
-    return max(experiment.fault_s or timing.fault, experiment.during.latency_s + 0.5)
+    return max(experiment.fault_s or timing.fault, experiment.during.latency_s + _MARGIN_S)
 
 
 class Walks:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,7 +18,8 @@ import pytest
 from harness.errors import ConfigError, UsageError
 from harness.evidence import Severity, Status
 from harness.evidence.series import CHART_MEDIA_TYPE, read_chart
-from harness.pipeline import Event, StageProgress
+from harness.pipeline import Event, Note, StageProgress
+from tests.chaos.conftest import original, started
 from tests.chaos.tiny import HARNESS, experiment, project_files, run_chaos
 from tests.helpers import write_project
 
@@ -235,21 +238,83 @@ with Guardian():
 
 
 def test_killed_in_the_middle_of_a_fault_leaves_no_proxy_and_no_service(tmp_path: Path) -> None:
+    with _killed_under_a_fault(tmp_path) as children:
+        assert any("harness.chaos.server" in p.cmdline() for p in children)
+
+    _wait(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in children), 8)
+
+
+@pytest.mark.parametrize("flags", [(), ("-proxy-metrics",)], ids=["without metrics", "with metrics"])
+def test_a_server_that_is_not_ours_is_used_and_left_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
+) -> None:
+    with started("built-in", *flags) as server:
+        server.client.create("127.0.0.1:9", "somebody's")
+        monkeypatch.setenv("TOXIPROXY_URL", server.url)
+
+        result = run_chaos(tmp_path, {"refused.toml": experiment("refused", "")})
+
+        assert result.status is Status.PASS, titles(result)
+        assert list(server.client.proxies()) == ["somebody's"]
+
+
+def test_killed_in_the_middle_of_a_fault_lifts_it_from_a_server_that_lives_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with started("built-in") as server:
+        monkeypatch.setenv("TOXIPROXY_URL", server.url)
+        with _killed_under_a_fault(tmp_path):
+            assert [list(p.toxics()) for p in server.client.proxies().values()] == [["hang-0"]]
+
+        _wait(lambda: server.client.proxies() == {}, 8)
+
+
+def test_a_server_that_does_not_answer_is_a_mistake_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOXIPROXY_URL", "http://127.0.0.1:9")
+    with pytest.raises(UsageError, match=r"TOXIPROXY_URL is http://127.0.0.1:9, but no Toxiproxy server answers there"):
+        run_chaos(tmp_path, {"hang.toml": experiment()})
+
+    monkeypatch.setenv("TOXIPROXY_URL", "http://toxiproxy.example:8474")
+    with pytest.raises(UsageError, match=r"not on loopback; allow its host in harness.toml"):
+        run_chaos(tmp_path, {"hang.toml": experiment()})
+
+
+def test_the_original_server_on_the_path_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    binary = original()
+    if binary is None:
+        pytest.skip("the original server is not here: no toxiproxy-server on PATH, TOXIPROXY_SERVER not set")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/toxiproxy-server").symlink_to(binary)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    events: list[Event] = []
+    idle = experiment("refused", "", expect="full", journey="read_plain")
+
+    result = run_chaos(tmp_path / "project", {"a-hang.toml": experiment(), "b-idle.toml": idle}, events=events)
+
+    assert any(isinstance(e, Note) and "bin/toxiproxy-server" in e.text for e in events)
+    assert rules(result) == {"chaos.no_traffic"}, titles(result)
+    assert result.work["experiments"] == 1
+
+
+@contextmanager
+def _killed_under_a_fault(root: Path) -> Iterator[list[psutil.Process]]:
+    """Run the stage in a process, and kill it at the end of the block, in the middle of a long fault."""
     long = experiment(more='fault_for = "30s"\n')
-    write_project(tmp_path, HARNESS.format(env="", runtime=""), project_files({"hang.toml": long}))
+    write_project(root, HARNESS.format(env="", runtime=""), project_files({"hang.toml": long}))
     repository = Path(__file__).parents[2]
     env = {**os.environ, "PYTHONPATH": str(repository)}
-    stage = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], env=env, cwd=repository)
-    journal = tmp_path / ".harness/runs/test/chaos/journal.jsonl"
+    stage = subprocess.Popen([sys.executable, "-c", KILLED, str(root)], env=env, cwd=repository)
+    journal = root / ".harness/runs/test/chaos/journal.jsonl"
     try:
         _wait(lambda: journal.is_file() and "fault injected" in journal.read_text(), 40)
-        children = [p for p in psutil.Process(stage.pid).children(recursive=True) if _is_of_the_run(p)]
-        assert any("harness.chaos.server" in p.cmdline() for p in children)
+        # The entry is written before the fault is in, so that it is never missing.
+        time.sleep(0.2)
+        yield [p for p in psutil.Process(stage.pid).children(recursive=True) if _is_of_the_run(p)]
     finally:
         stage.send_signal(signal.SIGKILL)
         stage.wait()
-
-    _wait(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in children), 8)
 
 
 def _is_of_the_run(process: psutil.Process) -> bool:
