@@ -68,26 +68,6 @@ class ChaosStage:
             ),
         )
 
-    def needs(self, system: System, root: Path) -> tuple[Need, ...]:
-        """Journeys to walk, experiments to try; invariants and the original server if there are."""
-        folder, help_ = system.suites.experiments, "write one: docs/how-to/chaos.md"
-        return (
-            journeys_need(system, root),
-            Need(f"experiments in {folder}/*.toml", any((root / folder).glob("*.toml")), help_),
-            Need(
-                f"invariants at {folder}/invariants.py",
-                (root / folder / "invariants.py").is_file(),
-                help_,
-                optional=True,
-            ),
-            Need(
-                "a Toxiproxy server of your own (TOXIPROXY_URL, or toxiproxy-server on PATH)",
-                bool(os.environ.get("TOXIPROXY_URL") or shutil.which("toxiproxy-server")),
-                "the built-in one is used otherwise",
-                optional=True,
-            ),
-        )
-
     async def run(self, context: StageContext) -> StageResult:
         """See `Stage.run`."""
         from harness.chaos.experiments import load_experiments, select
