@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -152,12 +153,12 @@ def test_no_descriptor_is_left_after_many_connections(built_in: Running, echoing
 )
 def test_rubbish_on_the_api_port_is_turned_away_and_the_server_lives_on(built_in: Running, raw: bytes) -> None:
     with dial(built_in.url.removeprefix("http://")) as conn:
-        conn.sendall(raw)
-        conn.shutdown(socket.SHUT_WR)
-        try:
+        answer = b""
+        # A server that has read enough may close, with RST, while we still send.
+        with contextlib.suppress(OSError):
+            conn.sendall(raw)
+            conn.shutdown(socket.SHUT_WR)
             answer = read_all(conn)
-        except ConnectionResetError:
-            answer = b""
 
     assert answer == b"" or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 3"))
     assert built_in.client.running()
