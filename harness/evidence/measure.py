@@ -93,8 +93,6 @@ class Measure:
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise ValueError(f"measure {self.name}: unknown unit {self.unit!r}; known: {', '.join(UNITS)}")
-        if not math.isfinite(self.value):
-            raise ValueError(f"measure {self.name}: {self.value} is no measurement; leave it out instead")
 
     def matches(self, name: str, where: Mapping[str, str]) -> bool:
         """Whether this is the measure `name` carrying at least the labels `where`."""
