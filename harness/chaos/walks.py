@@ -24,7 +24,8 @@ DRIVER_START_S = 15.0
 CONFIRM_S = 3.0
 #: How many times the allowed latency an answer is waited for before it counts as none.
 _PATIENCE = 3.0
-#: A fault outlasts the allowed latency by this much, so that walks that begin with it can be seen to exceed it.
+#: A fault outlasts the allowed latency by the first arrival and a half, and by this much for the way to the edge: the walks
+#: that begin with it can then be seen to exceed what is allowed.
 _MARGIN_S = 0.3
 
 
@@ -39,7 +40,8 @@ def rows(experiments: Sequence[Experiment], timing: Timing) -> list[tuple[Experi
 
 def fault_s(experiment: Experiment, timing: Timing) -> float:
     """How long the fault lasts: longer than an answer may take, or nobody could tell a caller without a time limit."""
-    return max(experiment.fault_s or timing.fault, experiment.during.latency_s + _MARGIN_S)
+    seen_late = experiment.during.latency_s + 1.5 / (experiment.rate or timing.rate) + _MARGIN_S
+    return max(experiment.fault_s or timing.fault, seen_late)
 
 
 class Walks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -31,6 +32,9 @@ __all__ = ["command"]
     "--seed", type=click.IntRange(0, 2**32 - 1), help="Drives everything random; drawn from the commit by default."
 )
 @out_option
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), help="Processors to keep busy; all of them, at least 2, by default."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 @click.option("--environment", default="local", show_default=True, help="Where the system runs, for the record.")
 @store_option
@@ -41,6 +45,7 @@ def command(
     profile: str,
     seed: int | None,
     out: Path | None,
+    jobs: int | None,
     as_json: bool,
     environment: str,
     store: str | None,
@@ -66,6 +71,7 @@ def command(
         environment=environment,
         command=shlex.join(["harness", *sys.argv[1:]]),
         expected_s=evidence.stage_durations(profile),
+        jobs=jobs or max(2, os.cpu_count() or 2),
     )
     terminal = terminal_handler(sys.stdout, sys.stderr, json=as_json, report=out)
     try:

@@ -42,6 +42,7 @@ class RunOptions:
         environment: name of the environment the system runs in, for the evidence store.
         command: the command line, for the record.
         expected_s: stage -> seconds it took last time.
+        jobs: processors to keep busy; as many stages run side by side.
     """
 
     profile: str = "quick"
@@ -50,7 +51,7 @@ class RunOptions:
     environment: str = "local"
     command: str = ""
     expected_s: Mapping[str, float] = field(default_factory=dict)
-    jobs: int = field(default_factory=lambda: max(2, os.cpu_count() or 2))
+    jobs: int = 2
 
 
 def default_seed(root: Path) -> int:
