@@ -75,13 +75,49 @@ def openapi_problems(content: Mapping[str, Any]) -> list[Problem]:
     found: list[Problem] = []
     try:
         for error in validator(content).iter_errors():
-            path = getattr(error, "absolute_path", None) or ()
-            found.append(Problem("".join(f"/{_token(p)}" for p in path), str(getattr(error, "message", error))[:500]))
+            found.extend(_causes(error))
             if len(found) >= _MAX_PROBLEMS:
                 break
     except Exception as error:  # the validator falls over on references to nowhere and on wrong types
         found.append(Problem("", f"{type(error).__name__}: {str(error)[:300]}"))
     return found
+
+
+def _causes(error: Any) -> Iterator[Problem]:
+    """What is wrong, said of the branch that was meant where the validator only says that none fits."""
+    path = tuple(error.absolute_path)
+    text = str(error.message).partition("\n\nFailed validating")[0]
+    for leaf in _branches(error, path):
+        path, text = (*path, *leaf.absolute_path), str(leaf.message)
+    yield Problem("".join(f"/{_token(p)}" for p in path), text[:500])
+
+
+def _branches(error: Any, path: tuple[object, ...]) -> Iterator[Any]:
+    """The deepest mistake below a `oneOf` that nothing fits; the validator itself keeps no more than that none does."""
+    from jsonschema.exceptions import best_match
+    from jsonschema.validators import validator_for
+
+    where = tuple(getattr(error, "absolute_schema_path", None) or ())
+    if not where or where[-1] not in {"oneOf", "anyOf"} or not isinstance(error.schema, Mapping):
+        return
+    branches, instance = _at(error.schema, where), _at(error.instance, path)
+    if not isinstance(branches, list):
+        return  # a schema inside the document: its own place is said already
+    if isinstance(instance, Mapping) and "$ref" not in instance:
+        branches = [b for b in branches if not str(b.get("$ref", "")).endswith("Reference")]
+    validator = validator_for(error.schema)(error.schema).evolve(schema={"anyOf": branches})
+    leaf = best_match(validator.iter_errors(instance))
+    if leaf is not None:
+        yield leaf
+
+
+def _at(value: Any, path: tuple[Any, ...]) -> Any:
+    for step in path:
+        if isinstance(value, Mapping):
+            value = value.get(step, value.get(str(step)))  # a status may be written as a number
+        else:
+            value = value[step] if isinstance(value, list) and isinstance(step, int) else None
+    return value
 
 
 def _token(part: object) -> str:

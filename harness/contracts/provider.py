@@ -241,7 +241,10 @@ def _judge(
 ) -> None:
     verified = Judged()
     for pact, result in zip(pacts, results, strict=True):
-        verified += judge(context, service, pact, result, log)
+        one = judge(context, service, pact, result, log)
+        verified += one
+        edge = edge_name(context.system, pact)
+        tally.edges[edge] = tally.edges.get(edge, 0) + one.interactions + one.messages
         tally.done += len(pact.interactions)
         context.progress(tally.done, tally.total, service.name)
     tally.interactions += verified.interactions

@@ -118,10 +118,17 @@ class ProviderStage:
 
     def needs(self, system: System, root: Path) -> tuple[Need, ...]:
         """Pacts, and handlers of provider states."""
+        contracts = root / system.suites.contracts
+        tests = [*contracts.rglob("test_*.py"), *contracts.rglob("*_test.py")]
         pacts = sorted((root / system.suites.pacts).glob("*.json"))
         states = [n for n, s in system.services.items() if s.states]
         return (
-            Need(f"pacts in {system.suites.pacts}/", bool(pacts), "harness run consumer"),
+            Need(
+                f"pacts in {system.suites.pacts}/",
+                bool(pacts),
+                f"pytest {system.suites.contracts}" if tests else "write a consumer test first",
+                optional=bool(tests),  # a run takes what its consumer stage has just written
+            ),
             Need("a provider-state handler", bool(states), "set services.NAME.states in harness.toml", optional=True),
         )
 

@@ -141,7 +141,9 @@ def _result(interaction: Interaction, result: Mapping[str, Any]) -> InteractionR
     if result.get("result") == "OK":
         return InteractionResult(key=interaction.key, status="ok")
     mismatch = result.get("mismatch") or {}
-    lines = tuple(_line(m) for m in mismatch.get("mismatches") or ())
+    # The status first: an answer of another status has another type and body, too, and it explains them.
+    told = sorted(mismatch.get("mismatches") or (), key=lambda m: m.get("type") != "StatusMismatch")
+    lines = tuple(_line(m) for m in told)
     if lines:
         return InteractionResult(key=interaction.key, status="mismatch", problems=lines)
     message = str(mismatch.get("message") or "the verifier gave no reason")
@@ -154,6 +156,8 @@ def _line(mismatch: Mapping[str, Any]) -> str:
     keys = text.removeprefix("Actual map is missing the following keys: ")
     if keys != text:
         text = "missing " + ", ".join(f"`{key.strip()}`" for key in keys.split(","))
+    if mismatch.get("type") == "StatusMismatch":
+        return f"status: {text}"
     if mismatch.get("type") != "BodyMismatch":
         return text
     return f"{str(mismatch.get('path') or '$').replace('$', 'body', 1)}: {text}"

@@ -20,7 +20,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, overload
 
@@ -129,6 +129,7 @@ class User:
     timeout_s: float = 10.0
     headers: dict[str, str] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
+    _last: tuple[object | None, Response] | None = field(default=None, init=False, repr=False)
 
     def request(
         self,
@@ -172,6 +173,7 @@ class User:
         except Exception as error:  # each transport has its own errors; all mean that no answer came
             self._record(label, method, url, 0, begun, at, json, f"{type(error).__name__}: {error}", "", sent)
             raise JourneyFailed(f"{label}: no answer ({type(error).__name__}: {error})") from error
+        self._last = (json, response)
         wrong = not _accepted(response.status_code, expect)
         error_text = f"answered {response.status_code}, expected {_shown(expect)}" if wrong else ""
         self._record(
@@ -224,12 +226,22 @@ class User:
         body: str,
         headers: Mapping[str, str],
     ) -> None:
-        import json
-
         duration = (time.perf_counter() - begun) * 1000
-        shown = json.dumps(sent)[:2000] if sent is not None and error else ""
+        shown = _body(sent) if error else ""
         tagged = any(k.lower() == "baggage" and "synthetic=true" in v for k, v in headers.items())
         self.steps.append(Step(name, method, url, status, duration, at, error, shown, body, tagged))
+
+    def keep_last_answer(self) -> None:
+        """Put the bodies of the last exchange into its step: it is what a journey stumbled over that was answered well."""
+        if self._last and self.steps and not self.steps[-1].error:
+            sent, response = self._last
+            self.steps[-1] = replace(self.steps[-1], request_body=_body(sent), response_body=response.text[:2000])
+
+
+def _body(sent: object | None) -> str:
+    import json
+
+    return json.dumps(sent)[:2000] if sent is not None else ""
 
 
 def _accepted(status: int, expect: int | Collection[int] | None) -> bool:
@@ -337,7 +349,9 @@ def run_journey(journey: Journey, user: User) -> str:
     try:
         journey.function(user)
     except JourneyFailed as failure:
+        user.keep_last_answer()
         return str(failure)
     except Exception as error:  # the journey's own code: a KeyError on an answer is a failed journey, not a crash
+        user.keep_last_answer()
         return f"{type(error).__name__}: {error}"
     return ""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["LogWriter"]
 
 _DETAIL_CHARS = 8000
+_MESSAGE_CHARS = 300
 
 
 class LogWriter:
@@ -98,8 +99,15 @@ def _where(report: pytest.TestReport, line: int) -> tuple[str, int, str]:
     # The deepest frame in the test's own file: a failure inside a helper says little about where to look.
     mine = [p for p in places if p.path == own or p.path.endswith("/" + own)]
     at = mine[-1].lineno if mine else line
-    message = crash.message.splitlines()[0] if crash and crash.message else _last_error(report.longreprtext)
+    message = _one_line(crash.message) if crash and crash.message.strip() else _last_error(report.longreprtext)
     return own, at, message
+
+
+def _one_line(message: str) -> str:
+    """The first line; where it only announces a list, as pact's mismatches do, the whole list on one line."""
+    lines = [line.strip() for line in message.strip().splitlines()]
+    announced = lines[0].endswith(":") and len(lines) > 1
+    return " ".join(lines)[:_MESSAGE_CHARS] if announced else lines[0]
 
 
 def _last_error(text: str) -> str:

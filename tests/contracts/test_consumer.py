@@ -114,6 +114,7 @@ def test_a_client_that_asks_for_something_else_fails(tmp_path: Path) -> None:
 
     assert result.status is Status.FAIL
     assert rules(result) == {"consumer.test_failed"}
+    assert "/elsewhere" in result.findings[0].title
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,24 @@ def test_a_broken_contract_names_consumer_interaction_and_both_answers(tmp_path:
     assert finding.reproduce == "harness run provider --only edge=web:orders"
 
 
+def test_another_status_is_told_before_what_follows_from_it(tmp_path: Path) -> None:
+    gone = http("an order", body={"id": "1", "total": 100})
+    gone["response"]["status"] = 201
+
+    [finding] = verify(tmp_path, pact(gone)).findings
+
+    assert finding.title == 'orders breaks web: "an order": status: expected 201 but was 200'
+
+
+def test_what_was_verified_is_counted_on_its_edge(tmp_path: Path) -> None:
+    result = verify(
+        tmp_path, pact(http("an order", body={"id": "1"})), pact(message("an order", {"id": 1}), consumer="mail")
+    )
+
+    counted = {m.labels["edge"]: m.value for m in result.measures if m.name == "provider.verified"}
+    assert counted == {"web -> orders": 1, "orders -> mail": 1}
+
+
 def test_a_broken_message_is_on_the_edge_from_the_writer_to_the_reader(tmp_path: Path) -> None:
     result = verify(tmp_path, pact(message("an order", {"type": "bill"}), consumer="mail"))
 

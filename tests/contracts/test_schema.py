@@ -109,6 +109,18 @@ def test_an_invalid_document_fails_with_the_place(tmp_path: Path) -> None:
     assert "schema.invalid" in rules(result)
 
 
+def test_what_is_wrong_in_a_document_is_said_of_the_branch_that_was_meant(tmp_path: Path) -> None:
+    broken = openapi()
+    broken["openapi"] = "3.0.3"
+    broken["paths"]["/orders"]["get"]["responses"]["200"]["description"] = False  # `description: no`, in YAML
+
+    result = check(tmp_path, orders_json=broken, baseline=openapi())
+
+    said = [(f.place.pointer, f.title) for f in result.findings if f.rule == "schema.invalid"]
+    [title] = [title for pointer, title in said if pointer == "/paths/~1orders/get/responses/200/description"]
+    assert title.endswith("is not valid: False is not of type 'string'")
+
+
 def test_a_baseline_without_a_document_is_told(tmp_path: Path) -> None:
     toml = TOML.replace('openapi = "orders.json"\n', 'asyncapi = "events.yaml"\n')
 
