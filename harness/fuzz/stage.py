@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FuzzSettings", "FuzzStage"]
 
-_PER_SERVICE_S = {"quick": 5.0, "full": 60.0}
+_PER_SERVICE_S = {"quick": 4.0, "full": 60.0}
 #: Start-up of Schemathesis, twice for each service, in seconds; only for telling how far the stage is.
 _OVERHEAD_S = 3.0
 
@@ -36,7 +36,7 @@ class FuzzSettings(StageSettings):
     max_time: Duration | None = Field(
         None,
         description="Time for a service of average size; larger ones get more, in proportion to their operations. "
-        "5s in the quick profile, 60s in the full one.",
+        "4s in the quick profile, 60s in the full one.",
     )
     max_examples: int | None = Field(None, ge=1, description="The most examples for one operation and phase.")
     checks: tuple[str, ...] = Field((), description="Schemathesis checks to run; all by default.")
