@@ -32,7 +32,7 @@ class ChaosStage:
     """Faults on the edges between services, and what becomes of the users' journeys before, during and after."""
 
     name: ClassVar[str] = "chaos"
-    title: ClassVar[str] = "Holds when a neighbour is slow or gone"
+    title: ClassVar[str] = "users are served when a neighbour is slow or gone"
     settings: ClassVar[type[StageSettings]] = ChaosSettings
     after: ClassVar[tuple[str, ...]] = ("smoke",)
     requires: ClassVar[tuple[str, ...]] = ("smoke",)

@@ -45,7 +45,7 @@ class LoadStage:
     """Journeys as users at a constant arrival rate."""
 
     name: ClassVar[str] = "load"
-    title: ClassVar[str] = "Load"
+    title: ClassVar[str] = "journeys at the expected rate"
     settings: ClassVar[type[StageSettings]] = LoadSettings
     after: ClassVar[tuple[str, ...]] = ("schema", "consumer", "provider", "fuzz", "smoke")
     requires: ClassVar[tuple[str, ...]] = ("smoke",)

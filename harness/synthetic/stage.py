@@ -35,7 +35,7 @@ class SmokeStage:
     """Every journey once, through the whole system, in the order written."""
 
     name: ClassVar[str] = "smoke"
-    title: ClassVar[str] = "Smoke"
+    title: ClassVar[str] = "each journey once"
     settings: ClassVar[type[StageSettings]] = SmokeSettings
     after: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ()
@@ -93,7 +93,7 @@ class SyntheticStage:
     """Journeys as tagged synthetic traffic for a while; objectives and error budgets computed from it."""
 
     name: ClassVar[str] = "synthetic"
-    title: ClassVar[str] = "Synthetic checks"
+    title: ClassVar[str] = "users' journeys, tagged, against their objectives"
     settings: ClassVar[type[StageSettings]] = SyntheticSettings
     after: ClassVar[tuple[str, ...]] = ("schema", "consumer", "provider", "fuzz", "smoke", "load", "chaos")
     requires: ClassVar[tuple[str, ...]] = ("smoke",)
@@ -127,6 +127,8 @@ class SyntheticStage:
 
         settings = context.settings_as(SyntheticSettings)
         slos = load_slos(context.root / context.system.suites.slos)
+        if "journey" in context.only:
+            slos = tuple(s for s in slos if s.journey == context.only["journey"])
         missing = walks.missing_journeys(context)
         if missing:
             return context.result(work={"walks": 0}, reason=missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from zlib import crc32
 
@@ -9,11 +10,13 @@ from harness.evidence import Exchange, Finding, Place, Severity
 from harness.pipeline.stage import StageContext
 from harness.system.drive import DriveSpec, Sample, drive
 from harness.system.journeys import Step
-from harness.system.traces import trace_lines
+from harness.system.traces import last_lines, trace_lines
 
 __all__ = ["failed_walk", "failure_text", "failure_title", "missing_journeys", "walk"]
 
 _START_UP_S = 30.0
+#: How `run_journey` writes an exception of the journey's own code.
+_OWN_ERROR = re.compile(r"[A-Za-z_]*(Error|Exception): ")
 
 
 def missing_journeys(context: StageContext) -> str:
@@ -48,7 +51,7 @@ async def walk(
         journeys_file=str(context.root / context.system.suites.journeys),
         base_urls=dict(context.addresses),
         entry=context.system.entry,
-        names=names,
+        names=(context.only["journey"],) if "journey" in context.only else names,
         rate=rate,
         duration_s=duration_s,
         # Stages share a seed and a system: without the name in it they would make up the same data and trace ids.
@@ -64,18 +67,27 @@ async def walk(
 def failed_walk(context: StageContext, sample: Sample, *, severity: Severity, detail: str = "") -> Finding:
     """Tell of a walk that failed, with the request it failed at and what the services logged about it."""
     step = failing_step(sample)
-    log = trace_lines(context.service_logs, sample.trace_id)
-    parts = [detail, f"Steps: {_path_of(sample)}.", *(["The services' logs about this trace:", *log] if log else [])]
+    shown = step or (sample.steps[-1] if sample.steps else None)
+    parts = [detail, f"Steps: {_path_of(sample)}.", *_logged(context, sample)]
     return Finding(
         rule=f"{context.name}.journey_failed",
         severity=severity,
         title=context.redactor.text(failure_title(sample)),
         detail=context.redactor.text("\n".join(p for p in parts if p)),
         place=Place(journey=sample.journey, operation=step.name if step else ""),
-        exchange=_exchange(context, sample, step) if step else None,
-        reproduce=f"harness run {context.name} --seed {context.seed}",
+        exchange=_exchange(context, sample, shown) if shown else None,
+        reproduce=f"harness run {context.name} --only journey={sample.journey} --seed {context.seed}",
         trace_id=sample.trace_id,
     )
+
+
+def _logged(context: StageContext, sample: Sample) -> list[str]:
+    """What the services logged about the walk; of services that log no trace ids, what they logged last."""
+    log = trace_lines(context.service_logs, sample.trace_id)
+    if log:
+        return ["The services' logs about this trace:", *log]
+    log = last_lines(context.service_logs, since=sample.started)
+    return ["No log line carries this trace. The last lines of those who logged anything since:", *log] if log else []
 
 
 def failing_step(sample: Sample) -> Step | None:
@@ -93,7 +105,9 @@ def failure_text(sample: Sample) -> str:
 def failure_title(sample: Sample) -> str:
     """One line a stranger understands."""
     said = failure_text(sample)
-    return f"{sample.journey}: {said}" if failing_step(sample) else f"{sample.journey}: not so: {said}"
+    if failing_step(sample):
+        return f"{sample.journey}: {said}"
+    return f"{sample.journey}: {said}" if _OWN_ERROR.match(said) else f"{sample.journey}: not so: {said}"
 
 
 def _path_of(sample: Sample) -> str:
@@ -104,6 +118,6 @@ def _path_of(sample: Sample) -> str:
 def _exchange(context: StageContext, sample: Sample, step: Step) -> Exchange:
     lines = [f"{step.method} {step.url}", f"traceparent: 00-{sample.trace_id}-…", "", step.request_body]
     answer = f"{step.status}\n\n{step.response_body}" if step.status else ""
-    expected = step.error.partition("expected ")[2] or "an answer"
+    expected = step.error.partition("expected ")[2] or ("an answer" if step.error else sample.error)
     redact = context.redactor.text
     return Exchange(redact("\n".join(lines).strip()), redact(answer.strip()), expected)

@@ -89,8 +89,8 @@ def arrivals(journeys: tuple[Journey, ...], spec: DriveSpec) -> list[tuple[float
     Arrivals are evenly spaced, journeys as often as their weight says; one of weight 0 is walked only when it is named.
     """
     if not spec.rate:
-        rng = random.Random(spec.seed)
-        return [(0.0, j, rng.getrandbits(63)) for j in journeys]
+        # By name, so that a journey walked alone makes up the same data as among the others.
+        return [(0.0, j, random.Random(f"{spec.seed}:{j.name}").getrandbits(63)) for j in journeys]
     count = max(1, round(spec.rate * spec.duration_s))
     all_of_them = bool(spec.names) or not any(j.weight for j in journeys)
     wanted = [replace(j, weight=max(1, j.weight)) if all_of_them else j for j in journeys]

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["trace_lines"]
+__all__ = ["last_lines", "trace_lines"]
 
 _READ_B = 4 * 1024 * 1024
 
@@ -29,6 +29,25 @@ def trace_lines(logs: Mapping[str, Path], trace_id: str, *, per_service: int = 8
             if trace_id in line:
                 last.append(f"{service} | {line[:width]}")
         found += last
+    return tuple(found)
+
+
+def last_lines(
+    logs: Mapping[str, Path], *, since: float = 0.0, per_service: int = 4, width: int = 400
+) -> tuple[str, ...]:
+    """Collect the last log lines of each service, for systems whose lines carry no trace ids.
+
+    Args:
+        since: seconds since the epoch; a log nobody wrote to since then is left out.
+    """
+    found: list[str] = []
+    for service, file in logs.items():
+        try:
+            quiet = file.stat().st_mtime < since
+        except OSError:
+            continue
+        lines = [] if quiet else [line for line in _tail(file).splitlines() if line.strip()]
+        found += [f"{service} | {line[:width]}" for line in lines[-per_service:]]
     return tuple(found)
 
 

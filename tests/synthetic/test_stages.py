@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import anyio
 import pytest
 
@@ -48,12 +51,12 @@ def tiny(tmp_path):
         yield service
 
 
-def run(tmp_path, stage, service, *, journeys=JOURNEYS, slos=LENIENT, runtime=""):
+def run(tmp_path, stage, service, *, journeys=JOURNEYS, slos=LENIENT, runtime="", logs=None, only=None):
     url = service.url if service else "http://127.0.0.1:9"
     files = {name: text for name, text in (("journeys.py", journeys), ("slos.toml", slos)) if text}
     project = write_project(tmp_path / "project", TOML.format(url=url, runtime=runtime), files)
-    logs = {"tiny": service.log} if service else {}
-    context = make_context(project, stage, [], addresses={"tiny": url}, service_logs=logs)
+    logs = logs or ({"tiny": service.log} if service else {})
+    context = make_context(project, stage, [], addresses={"tiny": url}, service_logs=logs, only=only)
     return anyio.run(stage.run, context), context
 
 
@@ -85,7 +88,7 @@ def test_smoke_tells_where_a_journey_failed_and_what_the_service_logged(tmp_path
     assert '{"card": "tok"}' in finding.exchange.request
     assert finding.exchange.response.startswith("500")
     assert finding.exchange.expected == "2xx"
-    assert finding.reproduce == "harness run smoke --seed 1"
+    assert finding.reproduce == "harness run smoke --only journey=pay --seed 1"
 
 
 def test_smoke_tells_of_an_answer_that_does_not_add_up(tmp_path, tiny):
@@ -95,6 +98,37 @@ def test_smoke_tells_of_an_answer_that_does_not_add_up(tmp_path, tiny):
     )
     result, _ = run(tmp_path, SmokeStage(), tiny, journeys=journeys)
     assert [f.title for f in result.findings] == ["count: not so: seven were sent"]
+    exchange = result.findings[0].exchange
+    assert exchange.request.startswith(f"GET {tiny.url}/items")
+    assert '"sent"' in exchange.response  # what it stumbled over
+    assert exchange.expected == "seven were sent"
+
+
+def test_an_error_of_the_journeys_own_code_is_told_as_one(tmp_path, tiny):
+    journeys = JOURNEYS + "\n@journey\ndef count(user):\n    user.get('/items').json()['gone']\n"
+    result, _ = run(tmp_path, SmokeStage(), tiny, journeys=journeys)
+    assert [f.title for f in result.findings] == ["count: KeyError: 'gone'"]
+
+
+def test_services_that_log_no_trace_are_shown_with_what_they_logged_last(tmp_path, tiny):
+    (tmp_path / "mute.log").write_text("upstream: Invalid URL\n")
+    os.utime(tmp_path / "mute.log", (time.time() + 60, time.time() + 60))
+    (tmp_path / "idle.log").write_text("listening\n")
+    os.utime(tmp_path / "idle.log", (1, 1))
+    broken = "from harness.system import journey\n@journey\ndef pay(user):\n    user.post('/broken', json={})\n"
+    logs = {"mute": tmp_path / "mute.log", "idle": tmp_path / "idle.log"}
+    result, _ = run(tmp_path, SmokeStage(), tiny, journeys=broken, logs=logs)
+    (finding,) = result.findings
+    assert "mute | upstream: Invalid URL" in finding.detail
+    assert "listening" not in finding.detail
+
+
+@pytest.mark.parametrize("stage", [SmokeStage(), SyntheticStage()], ids=["smoke", "synthetic"])
+def test_one_journey_can_be_asked_for(tmp_path, tiny, stage):
+    slos = LENIENT + LENIENT.replace("buy", "browse")
+    result, _ = run(tmp_path, stage, tiny, slos=slos, only={"journey": "browse"})
+    assert result.status is Status.PASS
+    assert {m.labels["journey"] for m in result.measures if "journey" in m.labels} == {"browse"}
 
 
 def test_smoke_tells_of_a_service_that_does_not_answer(tmp_path):
