@@ -13,7 +13,8 @@ from pydantic import BeforeValidator, Field, StrictInt, ValidationError
 from harness.chaos.faults import FAULTS, attributes_of
 from harness.errors import ConfigError, UsageError, did_you_mean
 from harness.evidence import Quantity
-from harness.system.config import Duration, Strict, read_toml, translate
+from harness.system.config import Duration, Strict, read_toml
+from harness.system.mistakes import translate
 from harness.system.model import Edge, EdgeKind, System
 
 __all__ = [

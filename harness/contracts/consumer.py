@@ -19,7 +19,7 @@ from harness.evidence import Finding, Measure, Place, Severity, StageResult, Sta
 from harness.system.children import ChildResult, log_tail, run_child
 
 if TYPE_CHECKING:
-    from harness.contracts.stage import ConsumerSettings
+    from harness.contracts.settings import ConsumerSettings
     from harness.pipeline.stage import StageContext
 
 __all__ = ["FRESH", "run_consumer_tests"]

@@ -26,7 +26,7 @@ from harness.system.children import log_tail, run_child
 from harness.system.model import RuntimeKind, Service
 
 if TYPE_CHECKING:
-    from harness.contracts.stage import ProviderSettings
+    from harness.contracts.settings import ProviderSettings
     from harness.pipeline.stage import StageContext
 
 __all__ = ["verify_providers"]

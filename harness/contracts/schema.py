@@ -26,7 +26,7 @@ from harness.errors import UsageError, did_you_mean
 from harness.evidence import Artifact, Finding, Measure, Place, Severity, StageResult, Status
 
 if TYPE_CHECKING:
-    from harness.contracts.stage import SchemaSettings
+    from harness.contracts.settings import SchemaSettings
     from harness.pipeline.stage import StageContext
     from harness.system.model import System
 

@@ -5,40 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
-
+from harness.contracts.settings import ConsumerSettings, ProviderSettings, SchemaSettings
 from harness.evidence import StageResult
 from harness.pipeline.stage import Environment, Need, StageContext
-from harness.system.config import Duration, StageSettings
+from harness.system.config import StageSettings
 from harness.system.model import System
 
-__all__ = [
-    "ConsumerSettings",
-    "ConsumerStage",
-    "ProviderSettings",
-    "ProviderStage",
-    "SchemaSettings",
-    "SchemaStage",
-]
-
-
-class SchemaSettings(StageSettings):
-    """`[stages.schema]`."""
-
-    max_size_mb: int = Field(20, ge=1, le=200, description="A larger document is reported and not read.")
-    check_limit: Duration = Field(20.0, description="The longest the checks of one document may take.")
-
-
-class ConsumerSettings(StageSettings):
-    """`[stages.consumer]`."""
-
-    arguments: tuple[str, ...] = Field((), description="Further arguments for pytest, e.g. to leave tests out.")
-
-
-class ProviderSettings(StageSettings):
-    """`[stages.provider]`."""
-
-    request_timeout: Duration = Field(5.0, description="The longest a provider may take to answer one request.")
+__all__ = ["ConsumerStage", "ProviderStage", "SchemaStage"]
 
 
 class SchemaStage:

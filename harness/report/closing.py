@@ -23,6 +23,7 @@ from harness.report.text import (
     severities_text,
     value_text,
     work_text,
+    write,
 )
 
 if TYPE_CHECKING:
@@ -50,8 +51,6 @@ def print_closing(stdout: TextIO, event: RunFinished, *, json: bool = False, rep
     Args:
         report: folder of `report.html`; the run's directory when None.
     """
-    from harness.report.terminal import write
-
     if json:
         from harness.report.result_json import result_json
 

@@ -21,7 +21,7 @@ from harness.pipeline.events import (
     StageStarted,
 )
 from harness.report.estimate import time_left
-from harness.report.text import duration, line, outcome_text, result_word
+from harness.report.text import duration, line, outcome_text, result_word, write
 
 __all__ = ["PlainTerminal", "terminal_handler"]
 
@@ -133,18 +133,3 @@ def finding_line(finding: Finding) -> str:
     """`error: title (place)`, on one line, harmless."""
     place = line(str(finding.place))
     return f"{finding.severity}: {line(finding.title)}" + (f" ({place})" if place else "")
-
-
-def write(stream: TextIO, text: str) -> None:
-    """Write and flush; a reader that has gone, or an encoding that is too small, never ends a run."""
-    try:
-        stream.write(text)
-    except UnicodeEncodeError:
-        encoding = stream.encoding or "ascii"
-        stream.write(text.encode(encoding, "replace").decode(encoding))
-    except (OSError, ValueError):
-        return
-    try:
-        stream.flush()
-    except (OSError, ValueError):
-        return

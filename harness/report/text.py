@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import TextIO
 
 from harness.evidence import Finding, GateOutcome, Measure, RunResult, Severity, StageResult, Status
 
@@ -27,6 +28,7 @@ __all__ = [
     "severities_text",
     "value_text",
     "work_text",
+    "write",
 ]
 
 #: Characters that a terminal, an XML parser or a reader's eye could be deceived with: controls (C0 without tab and
@@ -191,3 +193,18 @@ def headline(result: RunResult) -> str:
     return f"{count(ran, 'stage')} passed" + (
         f", {count(findings[Severity.WARNING], 'warning')}" if findings[Severity.WARNING] else ""
     )
+
+
+def write(stream: TextIO, text: str) -> None:
+    """Write and flush; a reader that has gone, or an encoding that is too small, never ends a run."""
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+    except (OSError, ValueError):
+        return
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        return

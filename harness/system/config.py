@@ -6,12 +6,13 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from harness.errors import ConfigError, UsageError, did_you_mean
 from harness.evidence.measure import Quantity
+from harness.system.mistakes import translate
 from harness.system.model import (
     Auth,
     Edge,
@@ -26,9 +27,6 @@ from harness.system.model import (
     System,
 )
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
 __all__ = [
     "CONFIG_FILE",
     "Duration",
@@ -42,7 +40,6 @@ __all__ = [
     "find_config",
     "load_project",
     "read_toml",
-    "translate",
 ]
 
 CONFIG_FILE = "harness.toml"
@@ -402,66 +399,3 @@ def _check_startable(services: Mapping[str, Service], kind: RuntimeKind, file: s
             )
         if kind is RuntimeKind.EXTERNAL and not service.url:
             raise ConfigError(file, f"services.{name}.url", "the external runtime needs to know where it runs.")
-
-
-def translate(error: ValidationError, file: str, prefix: str, kind: type[BaseModel]) -> ConfigError:
-    """Turn the first of pydantic's errors into one message a user can act on."""
-    # An unknown key usually explains the missing one beside it, so it is told first.
-    detail = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    path = tuple(p for p in detail["loc"] if p != "[key]")
-    key = ".".join(str(p) for p in ((prefix, *path) if prefix else path))
-    if detail["type"] == "extra_forbidden":
-        known = _fields_at(kind, path[:-1])
-        return ConfigError(
-            file, key, f'unknown key "{path[-1]}".{did_you_mean(str(path[-1]), known)}', ", ".join(sorted(known))
-        )
-    return ConfigError(file, key, *_explain(detail))
-
-
-def _explain(detail: ErrorDetails) -> tuple[str, str]:
-    found = detail["input"]
-    if detail["type"] == "missing":
-        return "is missing.", ""
-    shown = f"found {found!r}" if isinstance(found, str | int | float | bool) else f"found a {type(found).__name__}"
-    if detail["type"] == "literal_error":
-        accepted = str(detail.get("ctx", {}).get("expected", ""))
-        words = [w.strip(" '") for w in accepted.replace(" or ", ",").split(",")]
-        return f"{shown}.{did_you_mean(str(found), words)}", accepted
-    message = detail["msg"].removeprefix("Value error, ")
-    return f"{message[:1].lower()}{message[1:]}, {shown}.", ""
-
-
-def _fields_at(kind: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """Names a table accepts, found by walking the models along an error's location."""
-    here: Any = kind
-    for step in path:
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            info = here.model_fields.get(str(step))
-            here = info.annotation if info else None
-        else:
-            here = _inner(here)
-        here = _model_of(here)
-    here = _inner(here) if not isinstance(here, type) else here
-    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
-
-
-def _model_of(annotation: Any) -> Any:
-    """Strip `X | None` down to X; leave dict and tuple annotations for the next step."""
-    from types import UnionType
-    from typing import Union, get_args, get_origin
-
-    if get_origin(annotation) in {Union, UnionType}:
-        return next((a for a in get_args(annotation) if a is not type(None)), None)
-    return annotation
-
-
-def _inner(annotation: Any) -> Any:
-    """Value type of `dict[str, X]` or item type of `tuple[X, ...]`."""
-    from typing import get_args, get_origin
-
-    args = get_args(annotation)
-    if get_origin(annotation) is dict:
-        return _model_of(args[1])
-    if get_origin(annotation) is tuple:
-        return _model_of(args[0])
-    return annotation

@@ -1,0 +1,77 @@
+"""Turns what pydantic says about a file of the user's into one message with key, value found and what is accepted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from harness.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+__all__ = ["translate"]
+
+
+def translate(error: ValidationError, file: str, prefix: str, kind: type[BaseModel]) -> ConfigError:
+    """Turn the first of pydantic's errors into one message a user can act on."""
+    # An unknown key usually explains the missing one beside it, so it is told first.
+    detail = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    path = tuple(p for p in detail["loc"] if p != "[key]")
+    key = ".".join(str(p) for p in ((prefix, *path) if prefix else path))
+    if detail["type"] == "extra_forbidden":
+        known = _fields_at(kind, path[:-1])
+        return ConfigError(
+            file, key, f'unknown key "{path[-1]}".{did_you_mean(str(path[-1]), known)}', ", ".join(sorted(known))
+        )
+    return ConfigError(file, key, *_explain(detail))
+
+
+def _explain(detail: ErrorDetails) -> tuple[str, str]:
+    found = detail["input"]
+    if detail["type"] == "missing":
+        return "is missing.", ""
+    shown = f"found {found!r}" if isinstance(found, str | int | float | bool) else f"found a {type(found).__name__}"
+    if detail["type"] == "literal_error":
+        accepted = str(detail.get("ctx", {}).get("expected", ""))
+        words = [w.strip(" '") for w in accepted.replace(" or ", ",").split(",")]
+        return f"{shown}.{did_you_mean(str(found), words)}", accepted
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{message[:1].lower()}{message[1:]}, {shown}.", ""
+
+
+def _fields_at(kind: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """Names a table accepts, found by walking the models along an error's location."""
+    here: Any = kind
+    for step in path:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            info = here.model_fields.get(str(step))
+            here = info.annotation if info else None
+        else:
+            here = _inner(here)
+        here = _model_of(here)
+    here = _inner(here) if not isinstance(here, type) else here
+    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
+
+
+def _model_of(annotation: Any) -> Any:
+    """Strip `X | None` down to X; leave dict and tuple annotations for the next step."""
+    from types import UnionType
+    from typing import Union, get_args, get_origin
+
+    if get_origin(annotation) in {Union, UnionType}:
+        return next((a for a in get_args(annotation) if a is not type(None)), None)
+    return annotation
+
+
+def _inner(annotation: Any) -> Any:
+    """Value type of `dict[str, X]` or item type of `tuple[X, ...]`."""
+    from typing import get_args, get_origin
+
+    args = get_args(annotation)
+    if get_origin(annotation) is dict:
+        return _model_of(args[1])
+    if get_origin(annotation) is tuple:
+        return _model_of(args[0])
+    return annotation
