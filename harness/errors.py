@@ -23,6 +23,7 @@ __all__ = [
     "UsageError",
     "WaitTimeoutError",
     "did_you_mean",
+    "first_of",
 ]
 
 
@@ -44,6 +45,13 @@ def did_you_mean(found: str, accepted: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(found, list(accepted), n=1, cutoff=0.6)
     return f' Did you mean "{close[0]}"?' if close else ""
+
+
+def first_of(error: BaseException) -> BaseException:
+    """The first exception inside groups of groups; an exception that is no group as it is."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 class HarnessError(Exception):

@@ -18,7 +18,7 @@ from pathlib import Path
 import anyio
 import anyio.abc
 
-from harness.errors import ExitCode, InfrastructureError, UsageError, did_you_mean
+from harness.errors import ExitCode, InfrastructureError, UsageError, did_you_mean, first_of
 from harness.evidence import GateOutcome, RunResult, StageResult, Status, worst
 from harness.pipeline.events import Event, EventHandler, RunFinished, RunStarted
 from harness.pipeline.gates import History
@@ -114,8 +114,11 @@ def run_pipeline(
     try:
         with Guardian():
             interrupted = anyio.run(_until_interrupted, scheduler.run)
-    except OSError as error:  # a full disk shows up anywhere something is written
-        raise InfrastructureError(f"the run stopped: {error} (run folder: {directory})") from error
+    except (OSError, ExceptionGroup) as error:  # a full disk shows up anywhere something is written
+        trouble = first_of(error)
+        if not isinstance(trouble, OSError):
+            raise
+        raise InfrastructureError(f"the run stopped: {trouble} (run folder: {directory})") from error
     commit, branch = _git(project.root)
     stages = tuple(scheduler.results[s.name] for s in plan.stages)
     verdict, reason, code = verdict_of(stages, scheduler.gates)

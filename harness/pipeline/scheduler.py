@@ -12,7 +12,7 @@ from typing import cast
 import anyio
 import anyio.abc
 
-from harness.errors import HarnessError, StartError
+from harness.errors import ExitCode, HarnessError, StartError
 from harness.evidence import Finding, GateOutcome, Place, Severity, StageResult, Status, from_json, to_json
 from harness.pipeline.events import (
     Event,
@@ -45,14 +45,14 @@ class _SharedSystem:
     def __init__(self, project: Project, directory: Path, emit: Callable[[Event], None]) -> None:
         self._project, self._directory, self._emit = project, directory, emit
         self._runtime: ProcessRuntime | None = None
-        self._failed: StartError | None = None
+        self._failed: HarnessError | None = None
         self._lock = anyio.Lock()
 
     async def up(self) -> ProcessRuntime:
         """Return the running system.
 
         Raises:
-            StartError: when it does not start; the same one for every stage that asks.
+            HarnessError: when it does not start; the same one for every stage that asks.
         """
         async with self._lock:
             if self._failed:
@@ -67,13 +67,11 @@ class _SharedSystem:
         runtime = ProcessRuntime(self._project.system, root=self._project.root, directory=self._directory)
         try:
             await runtime.start()
-        except StartError as error:
-            self._failed = error
+        except BaseException as error:
+            with anyio.CancelScope(shield=True):
+                await runtime.stop()
+            self._failed = error if isinstance(error, HarnessError) else None
             raise
-        finally:
-            if self._failed:
-                with anyio.CancelScope(shield=True):
-                    await runtime.stop()
         self._runtime = runtime
         count = len(runtime.addresses)
         self._emit(Note(stage=_SYSTEM, text=f"{count} services ready in {time.monotonic() - begun:.1f} s"))
@@ -85,7 +83,7 @@ class _SharedSystem:
         for name in runtime.died() if runtime else ():
             assert runtime is not None
             found.append(_death(name, log_tail(runtime.logs[name])))
-            with suppress(StartError):
+            with suppress(StartError, OSError):  # what it is missing for shows in the stages to come
                 await runtime.restart(name)
         return found
 
@@ -130,6 +128,7 @@ class Scheduler:
     results: dict[str, StageResult] = field(default_factory=dict)
     gates: list[GateOutcome] = field(default_factory=list)
     _running: set[str] = field(default_factory=set)
+    _found: dict[str, list[Finding]] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Run to the end; when cancelled, every stage that has not ended is told as interrupted."""
@@ -151,7 +150,7 @@ class Scheduler:
                 await self._shared.down()
             for stage in self.plan.active:
                 if stage.name not in self.results:
-                    self._finish(inconclusive(stage.name, "interrupted"))
+                    self._finish(self._cut_short(stage.name, "interrupted"))
 
     def _pending(self) -> list[PlannedStage]:
         return [s for s in self.plan.active if s.name not in self.results]
@@ -198,7 +197,9 @@ class Scheduler:
             runtime = await self._shared.up() if shares else None
             result = await self._in_worker(stage, runtime, started)
         except HarnessError as error:
-            return inconclusive(stage.name, str(error), usage=error.exit_code == 2, started=started)
+            return inconclusive(stage.name, str(error), usage=error.exit_code is ExitCode.USAGE, started=started)
+        except OSError as error:  # a full disk, above all: this stage cannot go on, what others found is kept
+            return inconclusive(stage.name, f"the machine is in the way: {error}", started=started)
         deaths = await self._shared.deaths() if shares and not self._others_share(stage.name) else []
         if deaths:
             for finding in deaths:
@@ -229,6 +230,8 @@ class Scheduler:
             if isinstance(event, StageFinished):
                 result.append(event.result)
             elif event is not None:
+                if isinstance(event, FindingFound):
+                    self._found.setdefault(stage.name, []).append(event.finding)
                 self.emit(event)
 
         done = await run_child(
@@ -243,15 +246,21 @@ class Scheduler:
         if not result or done.timed_out:
             await anyio.to_thread.run_sync(kill_marked, token, STAGE_VARIABLE)
         if done.timed_out:
-            return inconclusive(
+            return self._cut_short(
                 stage.name, f"did not end within its time limit of {stage.time_limit_s:g} s", started=started
             )
         if not result:
-            tail = log_tail(directory / "stage.log", 5)
-            return inconclusive(
-                stage.name, f"its process ended with {done.returncode} and no result; log: {tail}", started=started
+            log = directory / "stage.log"
+            said = log_tail(log, 5).splitlines()
+            told = f"{said[-1]} ({log})" if said else f"{log} is empty"
+            return self._cut_short(
+                stage.name, f"its process ended with {done.returncode} and no result; log: {told}", started=started
             )
         return result[0]
+
+    def _cut_short(self, stage: str, reason: str, *, started: float = 0.0) -> StageResult:
+        """A stage that did not come to its end; what it had found until then counts."""
+        return replace(inconclusive(stage, reason, started=started), findings=tuple(self._found.get(stage, ())))
 
     def _request(self, stage: PlannedStage, runtime: ProcessRuntime | None) -> WorkRequest:
         return WorkRequest(

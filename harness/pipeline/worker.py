@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
 
-from harness.errors import ExitCode, HarnessError
+from harness.errors import ExitCode, HarnessError, first_of
 from harness.evidence import Redactor, StageResult, Status, from_json, to_json
 from harness.pipeline.events import Event, StageFinished
 from harness.pipeline.registry import load_stage
@@ -21,6 +23,9 @@ from harness.pipeline.stage import Stage, StageContext
 from harness.system.config import load_project
 
 __all__ = ["WorkRequest", "inconclusive", "run_stage"]
+
+#: No mistake of ours: a disk that is full, broken or read-only, no memory or handles left.
+_MACHINE_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,26 +62,24 @@ async def run_stage(stage: Stage, context: StageContext) -> StageResult:
     try:
         result = await stage.run(context)
     except* HarnessError as group:
-        error = _first(group)
+        error = first_of(group)
         usage = isinstance(error, HarnessError) and error.exit_code is ExitCode.USAGE
         result = inconclusive(context.name, str(error), usage=usage)
         result = replace(result, findings=context.findings)
     except* Exception as group:
-        traceback.print_exception(group)
-        error = _first(group)
-        where = f"{context.directory / 'stage.log'}"
-        result = inconclusive(
-            context.name, f"internal error: {type(error).__name__}: {error} (traceback in {where}; please report it)"
+        with suppress(OSError):  # the log may be what cannot be written
+            traceback.print_exception(group)
+        result = replace(
+            inconclusive(context.name, _unexpected(first_of(group), context.directory)), findings=context.findings
         )
-        result = replace(result, findings=context.findings)
     return replace(result, started=started, duration_s=time.time() - started)
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+def _unexpected(error: BaseException, directory: Path) -> str:
+    if isinstance(error, OSError) and error.errno in _MACHINE_TROUBLE:
+        return f"the machine is in the way: {error}"
+    log = directory / "stage.log"
+    return f"internal error: {type(error).__name__}: {error} (traceback in {log}; please report it)"
 
 
 def make_context(request: WorkRequest, stage: Stage, send: Callable[[Event], None]) -> StageContext:
@@ -121,7 +124,7 @@ async def _serve(request: WorkRequest, send: Callable[[Event], None]) -> None:
 def main() -> None:
     """Body of the worker process: `python -m harness.pipeline.worker REQUEST.json`."""
     # Events own the real standard output; whatever a tool prints in this process goes to the log.
-    out = os.fdopen(os.dup(1), "w", buffering=1)
+    out = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     request = from_json(WorkRequest, Path(sys.argv[1]).read_bytes())
     sys.path.insert(0, str(Path(request.config).parent))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import anyio
 
-from harness.errors import StartError, UsageError, did_you_mean
+from harness.errors import HarnessError, StartError, UsageError, did_you_mean
 from harness.system.children import log_tail
 from harness.system.config import Project
 from harness.system.guardian import Guardian
@@ -24,6 +24,7 @@ def keep_running(project: Project, services: Sequence[str], ready: Callable[[dic
 
     Raises:
         UsageError: unknown service.
+        ConfigError: a start command does not exist, or a fixed port is taken.
         StartError: a service does not start, or ends while running.
     """
     known = project.system.services
@@ -47,7 +48,7 @@ async def _serve(runtime: ProcessRuntime, ready: Callable[[dict[str, str]], None
                     tasks.cancel_scope.cancel()
 
         tasks.start_soon(watch)
-        problem: StartError | None = None
+        problem: HarnessError | None = None
         try:
             async with runtime.running():
                 ready(runtime.addresses)
@@ -56,7 +57,7 @@ async def _serve(runtime: ProcessRuntime, ready: Callable[[dict[str, str]], None
                 problem = StartError(
                     dead[0], f"service {dead[0]} ended; its last words:\n{log_tail(runtime.logs[dead[0]])}"
                 )
-        except StartError as error:
+        except HarnessError as error:
             problem = error
         tasks.cancel_scope.cancel()
     if problem:

@@ -12,7 +12,7 @@ from typing import Protocol
 import anyio
 import anyio.abc
 
-from harness.errors import ConfigError, StartError
+from harness.errors import ConfigError, InfrastructureError, StartError, first_of
 from harness.system.children import child_environment, end_group, log_tail, start_child
 from harness.system.config import CONFIG_FILE
 from harness.system.model import Edge, EdgeKind, RuntimeKind, Service, System
@@ -69,11 +69,13 @@ def _check_commands(services: Iterable[Service], root: Path) -> None:
         if not cwd.is_dir():
             raise ConfigError(CONFIG_FILE, f"{key}.cwd", f'there is no folder "{service.cwd}" below {root}.')
         word = service.command[0]
-        found = (cwd / word).is_file() if "/" in word else shutil.which(word, path=path)
-        if not found:
-            raise ConfigError(
-                CONFIG_FILE, f"{key}.command", f'there is no command "{word}" (looked in PATH and {cwd}).'
+        if "{" not in word and not shutil.which(cwd / word if "/" in word else word, path=path):
+            problem = (
+                f'"{word}" in {cwd} is not an executable file.'
+                if "/" in word and (cwd / word).exists()
+                else f'there is no command "{word}" (looked in {cwd if "/" in word else "PATH"}).'
             )
+            raise ConfigError(CONFIG_FILE, f"{key}.command", problem)
         if service.port and not is_free(service.port):
             raise ConfigError(
                 CONFIG_FILE,
@@ -134,7 +136,7 @@ class ProcessRuntime:
 
         Raises:
             ConfigError: when a command or a folder does not exist, or a fixed port is taken.
-            StartError: when a service ends at once or does not become ready in time.
+            StartError: when a service cannot be started, ends at once or does not become ready in time.
         """
         _check_commands((self.system.services[n] for n in self._started), self.root)
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -143,8 +145,8 @@ class ProcessRuntime:
             async with anyio.create_task_group() as tasks:
                 for name in self.system.services:
                     tasks.start_soon(self._bring_up, name, ready)
-        except* StartError as group:
-            raise _first(group) from None
+        except ExceptionGroup as group:  # one service in the way is enough to be told, and a caller expects no group
+            raise first_of(group) from None
 
     async def _bring_up(self, name: str, ready: Mapping[str, anyio.Event]) -> None:
         for neighbour in self._waits_for(name):
@@ -176,9 +178,15 @@ class ProcessRuntime:
         words = [self._fill(word, service) for word in service.command]
         if words[0] in {"python", "python3"}:
             words[0] = sys.executable
-        self._processes[service.name] = await start_child(
-            words, cwd=self.root / service.cwd, log=self.logs[service.name], env=self._environment(service)
-        )
+        try:
+            self._processes[service.name] = await start_child(
+                words, cwd=self.root / service.cwd, log=self.logs[service.name], env=self._environment(service)
+            )
+        except InfrastructureError as error:
+            raise StartError(
+                service.name,
+                f"service {service.name} did not start: {error}; see services.{service.name}.command in {CONFIG_FILE}.",
+            ) from None
 
     async def _wait_ready(self, service: Service) -> None:
         process = self._processes.get(service.name)
@@ -270,11 +278,3 @@ class ProcessRuntime:
         async with anyio.create_task_group() as tasks:
             for process in processes:
                 tasks.start_soon(end_group, process)
-
-
-def _first(group: BaseExceptionGroup[StartError]) -> StartError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, StartError)
-    return error
