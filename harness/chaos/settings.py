@@ -31,7 +31,7 @@ class Timing:
 
 
 _QUICK = Timing(before=0.6, fault=1.2, settle=8.0, rate=6.0, consecutive=3)
-_FULL = Timing(before=3.0, fault=8.0, settle=20.0, rate=8.0, consecutive=5)
+_FULL = Timing(before=2.5, fault=6.0, settle=20.0, rate=8.0, consecutive=5)
 
 
 class ChaosSettings(StageSettings):
