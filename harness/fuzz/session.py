@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from harness.fuzz.telling import Teller
 from harness.system.children import log_tail
 from harness.system.runtime import ProcessRuntime
 
-__all__ = ["Options", "Session"]
+__all__ = ["Options", "Session", "worth_telling"]
 
 #: Examples and coverage enumerate the document once and end by themselves, so they come first and whole; what is left of
 #: the time goes to fuzzing and stateful, which Schemathesis gives half each. In one run together, a time limit cuts
@@ -94,7 +94,8 @@ class Session:
         rest = self.target.seconds - (time.monotonic() - begun)
         await self._phases(_ENDLESS, max(rest, self.target.seconds / 2) * self._patience())
         for error in self.report.errors:
-            self.found(self.teller.engine(error))
+            if not (self.deadly and error.kind == "NoLinksFound"):  # they went with the operations left out
+                self.found(self.teller.engine(error))
         if self.alive:
             await self._replay()
         else:
@@ -202,15 +203,28 @@ class Session:
             self.tick()
 
     def _worth_telling(self) -> list[Failure]:
-        """Without what merely repeats: an undeclared 500 is told as the 500."""
-        errors = {(f.operation, f.variant) for f in self.report.failures.values() if f.check == "not_a_server_error"}
-        return [
-            f
-            for f in self.report.failures.values()
-            if f.check in {"not_a_server_error", NO_ANSWER} or (f.operation, f.variant) not in errors
-        ]
+        return worth_telling(list(self.report.failures.values()), self.target.auth)
 
     def tell(self, failure: Failure, *, reproduced: bool) -> None:
         """Report one failure."""
         seen = self.report.counts[failure.key]
         self.found(self.teller.failure(failure, reproduced=reproduced, seen=seen))
+
+
+def worth_telling(failures: Sequence[Failure], keys: Iterable[str] = ()) -> list[Failure]:
+    """Leave out what merely repeats: an undeclared 500 is told as the 500, a key nobody asks for as ignored.
+
+    Args:
+        keys: names of the headers that let a caller in.
+    """
+    errors = {(f.operation, f.variant) for f in failures if f.check == "not_a_server_error"}
+    open_to_all = {f.operation for f in failures if f.check == "ignored_auth"}
+    quoted = [f"'{key.lower()}'" for key in keys]
+
+    def repeats(failure: Failure) -> bool:
+        if failure.check == "missing_required_header":
+            message = failure.message.lower()
+            return failure.operation in open_to_all and any(key in message for key in quoted)
+        return (failure.operation, failure.variant) in errors
+
+    return [f for f in failures if f.check in {"not_a_server_error", NO_ANSWER} or not repeats(f)]

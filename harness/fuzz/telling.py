@@ -262,7 +262,7 @@ def _body_text(body: bytes | None) -> str:
 def _curl(step: Step) -> str:
     words = ["curl", "-i", "-X", step.method, "--path-as-is", "-g"]
     for name, value in step.headers.items():
-        words += ["-H", f"{name}: {value}"]
+        words += ["-H", f"{name}: {value}" if value.strip() else f"{name};"]  # curl drops a header written with nothing
     before = ""
     if step.body is not None and len(step.body) > _CURL_BODY_LIMIT:
         words += ["--data-binary", "@body"]

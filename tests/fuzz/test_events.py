@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness.fuzz.events import NO_ANSWER, Report
+from harness.evidence import Redactor
+from harness.fuzz.events import NO_ANSWER, Failure, Report, Step
+from harness.fuzz.session import worth_telling
+from harness.fuzz.telling import Teller
 
 
 def scenario(*cases: dict[str, Any], phase: str = "coverage") -> str:
@@ -69,6 +72,38 @@ def test_a_request_without_an_answer_is_a_failure_of_its_own() -> None:
     report = fed(scenario({"status": 200}, {}))
     assert [f.check for f in report.failures.values()] == [NO_ANSWER]
     assert report.operations["POST /orders"].statuses == {200: 1, 0: 1}
+
+
+def test_a_key_nobody_asks_for_is_told_once() -> None:
+    open_door = {"check": "ignored_auth", "status": 200}
+    missing = {
+        "check": "missing_required_header",
+        "status": 200,
+        "message": "Got 200 when missing required '{}' header",
+    }
+    cases = [
+        open_door,
+        *({**missing, "message": missing["message"].format(name)} for name in ("X-Api-Key", "If-Match")),
+    ]
+    failures = [f for case in cases for f in fed(scenario(case)).failures.values()]
+
+    told = worth_telling(failures, ["x-api-key"])
+
+    assert [(f.check, "If-Match" in f.message) for f in told] == [
+        ("ignored_auth", False),
+        ("missing_required_header", True),
+    ]
+    assert len(worth_telling(failures[1:], ["x-api-key"])) == 2  # where the key is asked for, in some way
+
+
+def test_the_command_sends_a_header_without_a_value_too() -> None:
+    step = Step("GET", "http://127.0.0.1:1/a", "/a", {"Idempotency-Key": ""}, None, 0.0, None)
+
+    told = Teller("a", Redactor(), "harness run fuzz").failure(
+        Failure("not_a_server_error", "GET /a", "t", "m", "coverage", (step,)), reproduced=True, seen=1
+    )
+
+    assert "-H 'Idempotency-Key;'" in told.detail  # curl leaves out one that is written with a colon
 
 
 def test_a_line_that_is_no_event_is_an_error_never_a_silent_pass() -> None:
