@@ -70,6 +70,7 @@ def render(result: RunResult, report: Path, *, terminal: bool, width: int = 0) -
     console = Console(file=out, force_terminal=terminal, width=columns, highlight=False, emoji=False, markup=False)
     console.print()
     console.print(_stages(result))
+    _print_reasons(console, result)
     _print_findings(console, result)
     for gate in result.gates:
         if gate.status is not Status.PASS:
@@ -109,6 +110,18 @@ def _stages(result: RunResult) -> Table:
 def _measure(measure: Measure, stage: str) -> str:
     labels = f" ({line(', '.join(measure.labels.values()), 60)})" if measure.labels else ""
     return f"{line(measure.name.removeprefix(f'{stage}.'), 60)}{labels} {value_text(measure)}"
+
+
+def _print_reasons(console: Console, result: RunResult) -> None:
+    """What did not fit into the table: the log and the hint beside a service that did not start, told once."""
+    told: set[str] = set()
+    for stage in result.stages:
+        head, _, rest = stage.reason.strip().partition("\n")
+        if rest and head.split(" at http")[0] not in told:
+            told.add(head.split(" at http")[0])
+            console.print()
+            console.print(f"{line(stage.name, 40)}: {line(head, 400)}", soft_wrap=True)
+            console.print("\n".join(f"  {line(row, 300)}" for row in rest.splitlines()[:20]), soft_wrap=True)
 
 
 def _print_findings(console: Console, result: RunResult) -> None:

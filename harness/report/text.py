@@ -132,7 +132,8 @@ def count(n: int, noun: str, plural: str = "") -> str:
 
 def work_text(work: Mapping[str, int]) -> str:
     """`31 interactions, 8 messages`; counts of zero are left out unless all are."""
-    done = [f"{n:,} {kind.replace('_', ' ')}" for kind, n in work.items() if n]
+    # Kinds of work are written as plurals.
+    done = [f"{n:,} {(kind.removesuffix('s') if n == 1 else kind).replace('_', ' ')}" for kind, n in work.items() if n]
     return ", ".join(done) or ("no work done" if work else "")
 
 
@@ -160,13 +161,17 @@ def by_severity(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def key_measures(stage: StageResult, gates: Iterable[GateOutcome], limit: int = 3) -> list[Measure]:
-    """The measures worth a place in a table: those a gate looks at (worst first), then those without labels."""
+    """The measures worth a place in a table: those a gate looks at (worst first), then those without labels.
+
+    One that only repeats how much work was done is not.
+    """
     order = (Status.FAIL, Status.WARN, Status.INCONCLUSIVE, Status.PASS, Status.SKIPPED)
     gated = [
         g.measure for g in sorted(gates, key=lambda g: order.index(g.status)) if g.measure and g.stage == stage.name
     ]
     chosen: list[Measure] = []
-    for measure in (*gated, *(m for m in stage.measures if not m.labels)):
+    work = {f"{stage.name}.{kind}" for kind in stage.work}
+    for measure in (*gated, *(m for m in stage.measures if not m.labels and m.name not in work)):
         if measure not in chosen:
             chosen.append(measure)
     return chosen[:limit]

@@ -48,6 +48,15 @@ class Answers:
         used = {e.callee for e in self.edges}
         return next((s for s in self.services if s.name not in used), self.services[0])
 
+    @property
+    def external(self) -> bool:
+        """Whether all of it runs already, so that nothing is started."""
+        return all(s.url for s in self.services)
+
+    def can_be_told(self, edge: EdgeAnswer) -> bool:
+        """Whether a proxy can be put on an edge: its caller is started here, and learns from a variable."""
+        return bool(edge.env) and any(s.name == edge.caller and s.command for s in self.services)
+
 
 def read_flags(
     name: str, services: Iterable[str], openapi: Iterable[str], ready: Iterable[str], edges: Iterable[str]

@@ -38,7 +38,7 @@ def starter_files(answers: Answers) -> dict[str, str]:
     templates.filters["toml"] = _toml
     files = {path: templates.get_template(name).render(it=answers) for path, name in _TEMPLATES.items()}
     for edge in answers.edges:
-        if edge.env:
+        if answers.can_be_told(edge):
             text = templates.get_template("experiment.toml.j2").render(it=answers, edge=edge)
             files[f"chaos/{edge.caller}-{edge.callee}.toml"] = text
     return files

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from harness.evidence import RunResult
+from harness.evidence import RunResult, Status
 from harness.pipeline.events import FindingFound, Note, RunFinished, StageProgress
 from harness.report.terminal import PlainTerminal, terminal_handler
 from tests.report.fakes import HOSTILE, fake_plan, fake_result
@@ -88,6 +88,17 @@ def test_text_from_services_cannot_drive_the_terminal(text: str) -> None:
     assert not re.search(
         "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202e\ud800-\udfff]", out.getvalue() + err.getvalue()
     )
+
+
+def test_the_log_and_the_hint_of_a_service_that_did_not_start_are_told_once() -> None:
+    result = fake_result()
+    said = "service pay did not start: waited 30 s at http://127.0.0.1:{}.\nlast lines of its log:\n  no licence\nhint: try it"
+    stages = tuple(
+        replace(s, status=Status.INCONCLUSIVE, reason=said.format(n)) for n, s in enumerate(result.stages[:2], 1)
+    )
+    out = plain_run(replace(result, stages=stages))[0]
+    assert out.count("no licence") == 1
+    assert "hint: try it" in out
 
 
 def test_square_brackets_are_shown_not_obeyed() -> None:

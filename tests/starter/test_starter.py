@@ -76,6 +76,28 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path: Path) -> None:
     assert "+ a locustfile at load/locustfile.py" in done.stdout
 
 
+def test_a_system_that_runs_already_is_described_as_one_and_needs_no_experiments(tmp_path: Path) -> None:
+    flags = ("--service", "a=http://127.0.0.1:1", "--service", "b=http://127.0.0.1:2", "--edge", "a:b=B_URL")
+    run_harness("init", *flags, cwd=tmp_path)
+
+    project = load_project(tmp_path / "harness.toml")
+    told = run_harness("doctor", cwd=tmp_path).stdout
+
+    assert project.system.runtime.kind == "external"
+    assert not (tmp_path / "chaos").exists()
+    assert "chaos      skipped: switched off in harness.toml: proxies can be put only between" in told
+    assert "- an edge whose caller can be told another address" in told
+
+
+def test_pacts_that_the_run_itself_writes_are_not_missed(tmp_path: Path) -> None:
+    run_harness("init", *FLAGS, cwd=tmp_path)
+    (tmp_path / "contracts" / "test_web.py").write_text("def test_nothing(): ...")
+
+    told = run_harness("doctor", cwd=tmp_path).stdout
+
+    assert "o pacts in contracts/pacts/\n               -> pytest contracts" in told
+
+
 def test_a_file_that_exists_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "load").mkdir()
     (tmp_path / "load" / "locustfile.py").write_text("mine")
