@@ -7,7 +7,7 @@ import socket
 
 from harness.errors import InfrastructureError
 
-__all__ = ["free_port", "free_ports", "is_free"]
+__all__ = ["free_port", "free_ports", "is_free", "listening"]
 
 # Linux hands out 32768 and up to clients: a port picked there may be some connection's own end by the time a service
 # binds it. Below, only other listeners can be in the way.
@@ -24,6 +24,20 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def listening(pid: int) -> tuple[int, ...]:
+    """Ports that a process and its children listen on, on whatever address; none when that cannot be seen."""
+    import psutil  # only when something went wrong
+
+    ports: set[int] = set()
+    try:
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            ports |= {c.laddr.port for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+    except (psutil.Error, OSError):
+        pass
+    return tuple(sorted(ports))
 
 
 def free_port() -> int:

@@ -16,7 +16,7 @@ from harness.errors import ConfigError, InfrastructureError, StartError, first_o
 from harness.system.children import child_environment, end_group, log_tail, start_child
 from harness.system.config import CONFIG_FILE
 from harness.system.model import Edge, EdgeKind, RuntimeKind, Service, System
-from harness.system.ports import free_port, is_free
+from harness.system.ports import free_port, is_free, listening
 from harness.system.readiness import wait_until
 
 __all__ = ["ProcessRuntime", "Runtime", "check_startable"]
@@ -212,6 +212,7 @@ class ProcessRuntime:
             text += f"{seen} before it was ready."
         elif service.name in self._ports:
             text += f"waited {service.start_timeout_s:g} s for {what} at {address}; last seen: {seen}."
+            text += self._elsewhere(service)
         else:
             text += f"it should run already at {address}; waited {service.start_timeout_s:g} s for {what}; last seen: {seen}."
         tail = log_tail(self.logs[service.name]) if service.name in self.logs else ""
@@ -224,6 +225,17 @@ class ProcessRuntime:
                 f"see services.{service.name}.command, .ready, .port_env and .start_timeout in {CONFIG_FILE}"
             )
         return text
+
+    def _elsewhere(self, service: Service) -> str:
+        """The commonest mistake of a first run: the service listens, but has not been told where."""
+        port, process = self._ports[service.name], self._processes.get(service.name)
+        others = [p for p in listening(process.pid) if p != port] if process else []
+        if not others:
+            return ""
+        return (
+            f" It listens on port {', '.join(map(str, others))} instead of {port}: name the variable that tells it its port "
+            f"(services.{service.name}.port_env), or put {{port}} into its command."
+        )
 
     def _environment(self, service: Service) -> dict[str, str]:
         env = {service.port_env: str(self._ports[service.name])}

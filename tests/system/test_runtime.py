@@ -135,6 +135,22 @@ def test_a_service_that_never_becomes_ready_is_told_with_what_was_seen(tmp_path:
     assert all(refused(url) for url in runtime.addresses.values())
 
 
+def test_a_service_that_listens_elsewhere_is_told_how_to_learn_its_port(tmp_path: Path) -> None:
+    deaf = (
+        "import socket, time; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); "
+        "open('port', 'w').write(str(s.getsockname()[1])); time.sleep(60)"
+    )
+    toml = TOML.replace('["python", "server.py", "{port}"]', f'["python", "-c", "{deaf}"]').replace("10s", "1s")
+    runtime = runtime_for(tmp_path, toml)
+
+    with pytest.raises(StartError) as caught:
+        anyio.run(start_and_stop, runtime)
+
+    port = (tmp_path / "port").read_text()
+    assert f"It listens on port {port} instead of" in str(caught.value)
+    assert "services.back.port_env" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
