@@ -14,7 +14,7 @@ from harness.evidence import StageResult
 from harness.pipeline import Environment, Need, StageContext
 from harness.pipeline.stage import journeys_need
 from harness.system.config import StageSettings
-from harness.system.model import RuntimeKind, System
+from harness.system.model import Edge, RuntimeKind, System
 
 if TYPE_CHECKING:
     from harness.chaos.experiments import Experiment
@@ -57,8 +57,9 @@ class ChaosStage:
             journeys_need(system, root),
             Need(
                 "an edge whose caller can be told another address",
-                any(e.env for e in system.service_edges()),
-                "set services.CALLER.uses.CALLEE.env in harness.toml",
+                any(_can_be_told(system, e) for e in system.service_edges()),
+                "set services.CALLER.command and services.CALLER.uses.CALLEE.env: proxies go only between services "
+                "that the harness starts",
             ),
             Need(
                 "a real Toxiproxy server",
@@ -268,3 +269,8 @@ def _work(outcomes: list[Outcome]) -> dict[str, int]:
         "faults_injected": sum(len(o.experiment.faults) for o in valid),
         "journeys": sum(len(o.samples) for o in valid),
     }
+
+
+def _can_be_told(system: System, edge: Edge) -> bool:
+    started = system.runtime.kind is RuntimeKind.PROCESS and bool(system.services[edge.caller].command)
+    return bool(edge.env) and started
