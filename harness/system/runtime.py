@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
@@ -250,7 +251,10 @@ class ProcessRuntime:
             return self._fill(edge.url or f"sqlite:///{{data}}/{service.name}.db", service)
         # A neighbour nobody started: a port where nothing listens, so calls are refused at once.
         target = self._wires.get(edge.key) or self.addresses.get(edge.callee) or "http://127.0.0.1:9"
-        return self._fill(edge.url, service).replace("{url}", target) if edge.url else target
+        if not edge.url:
+            return target
+        # Many services are told "host:port", without a scheme.
+        return self._fill(edge.url, service).replace("{url}", target).replace("{address}", urlsplit(target).netloc)
 
     def _fill(self, text: str, service: Service) -> str:
         if "{" not in text:

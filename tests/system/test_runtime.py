@@ -103,6 +103,17 @@ def test_an_edge_can_be_wired_to_something_else(tmp_path: Path) -> None:
     assert anyio.run(scenario)["BACK_URL"] == "http://127.0.0.1:1"
 
 
+def test_a_neighbours_address_may_be_asked_for_without_a_scheme(tmp_path: Path) -> None:
+    runtime = runtime_for(tmp_path, TOML.replace('env = "BACK_URL"', 'env = "BACK_URL"\nurl = "{address}/v1"'))
+    runtime.wire("front:back", "http://127.0.0.1:1")
+
+    async def scenario() -> dict[str, str]:
+        async with runtime.running():
+            return await anyio.to_thread.run_sync(environment_of, runtime.addresses["front"])
+
+    assert anyio.run(scenario)["BACK_URL"] == "127.0.0.1:1/v1"
+
+
 def test_nothing_listens_after_the_end(tmp_path: Path) -> None:
     runtime = runtime_for(tmp_path)
 
