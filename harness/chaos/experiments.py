@@ -199,13 +199,13 @@ def select(experiments: Sequence[Experiment], only: Mapping[str, str]) -> tuple[
 
 def _read(path: Path, shown: str, system: System) -> Experiment:
     try:
-        raw = read_toml(path)
-    except ConfigError as error:
-        raise ConfigError(shown, error.key, error.problem, error.accepted) from None
-    try:
-        table = ExperimentFile.model_validate(raw)
+        table = ExperimentFile.model_validate(read_toml(path, shown))
     except ValidationError as error:
         raise translate(error, shown, "", ExperimentFile) from None
+    if table.after and not (path.parent / INVARIANTS_FILE).is_file():
+        raise ConfigError(
+            shown, "after", f"names invariants, but there is no {INVARIANTS_FILE} in {system.suites.experiments}/."
+        )
     faults = tuple(_injection(f, f"faults.{i}", shown) for i, f in enumerate(table.faults))
     expect = Expect(table.during.expect)
     rejected = expect is Expect.REJECTED

@@ -69,6 +69,15 @@ class ChaosStage:
             ),
         )
 
+    def check(self, system: System, root: Path) -> None:
+        """See `ChecksFiles.check`."""
+        from harness.chaos.experiments import INVARIANTS_FILE, load_experiments
+        from harness.system.mistakes import check_syntax
+
+        load_experiments(system, root)
+        check_syntax(root, f"{system.suites.experiments}/{INVARIANTS_FILE}")
+        check_syntax(root, system.suites.journeys)
+
     async def run(self, context: StageContext) -> StageResult:
         """See `Stage.run`."""
         from harness.chaos.experiments import load_experiments, select
@@ -221,8 +230,6 @@ class _Run:
             await self._check(invariants, teller, experiment)
 
     async def _check(self, invariants: Invariants, teller: Teller, experiment: Experiment | None = None) -> None:
-        if experiment is not None and not invariants.file.is_file():
-            raise UsageError(f"{experiment.file}: after names invariants, but there is no {invariants.file}")
         samples = await invariants.check(experiment.after if experiment else ())
         self.invariants_walked += len(samples)
         for sample in samples:

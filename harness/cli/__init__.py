@@ -61,8 +61,11 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Entry point of the `harness` command; expected errors are caught here, once."""
+    _open_standard_streams()
+    out = sys.stdout
     try:
         code = cli(standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         code = ExitCode.INTERRUPTED
     except click.ClickException as error:
@@ -73,7 +76,28 @@ def main() -> NoReturn:
         code = error.exit_code
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
-    except BrokenPipeError:  # `harness plan | head`: whoever read is gone, and that is fine
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.OK
+    except SystemExit as end:
+        # click puts another stream there and exits with 1 when nobody reads any more, which is fine (`harness plan | head -1`).
+        code = end.code if sys.stdout is out else ExitCode.OK
+    except OSError as error:  # nobody reads any more, or the disk that standard output goes to is full
+        code = _cannot_write(error)
     sys.exit(code if isinstance(code, int) else ExitCode.OK)
+
+
+def _open_standard_streams() -> None:
+    """Put the null device where a standard stream was closed (`harness run >&-`): the next file would take its place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def _cannot_write(error: OSError) -> ExitCode:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still in the buffer has nowhere to go
+    if isinstance(error, BrokenPipeError):
+        return ExitCode.OK
+    click.echo(f"harness: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""), err=True)
+    return ExitCode.INCONCLUSIVE

@@ -17,10 +17,12 @@ __all__ = ["command"]
 def command(config: Path | None, profile: str) -> int:
     """Say what each stage needs and whether it is there; exit code 1 when a stage cannot do its work."""
     from harness.pipeline.doctor import examine
-    from harness.pipeline.plan import build_plan
+    from harness.pipeline.plan import build_plan, check_files
 
     project = project_from(config)
-    checkups = examine(project, build_plan(project, profile=profile))
+    plan = build_plan(project, profile=profile)
+    check_files(project, plan)
+    checkups = examine(project, plan)
     width = max(len(c.name) for c in checkups)
     for checkup in checkups:
         word = "skipped" if checkup.skip else "ready" if checkup.ready else "missing"

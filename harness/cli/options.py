@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from harness.errors import did_you_mean
 from harness.system.config import Project, find_config, load_project
 
 if TYPE_CHECKING:
     from harness.evidence.store import EvidenceStore
+    from harness.system.model import System
 
 __all__ = [
     "config_option",
@@ -25,6 +27,7 @@ __all__ = [
     "store_option",
 ]
 
+_ONLY_KEYS = ("service", "edge", "experiment", "journey")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -96,19 +99,30 @@ def store_from(url: str | None, project: Project) -> EvidenceStore:
     return EvidenceStore(url or default, system=project.system.name)
 
 
-def read_only(pairs: tuple[str, ...]) -> dict[str, str]:
+def read_only(pairs: tuple[str, ...], system: System) -> dict[str, str]:
     """Read `--only` pairs.
 
     Raises:
-        click.BadParameter: when one has no `=`.
+        click.BadParameter: when one has no `=`, its key is none that a stage reads, or there is no such service or edge.
     """
     only = {}
     for pair in pairs:
         key, sign, value = pair.partition("=")
         if not sign or not key or not value:
-            raise click.BadParameter(f'"{pair}" is not KEY=VALUE, such as service=orders', param_hint="--only")
+            raise _bad_only(f'"{pair}" is not KEY=VALUE, such as service=orders')
+        if key not in _ONLY_KEYS:
+            raise _bad_only(f'unknown key "{key}".{did_you_mean(key, _ONLY_KEYS)} Accepted: {", ".join(_ONLY_KEYS)}.')
+        if key == "service" and value not in system.services:
+            raise _bad_only(f'there is no service "{value}".{did_you_mean(value, system.services)}')
+        if key == "edge" and system.edge(value) is None:
+            edges = [e.key for e in system.service_edges()]
+            raise _bad_only(f'there is no edge "{value}".{did_you_mean(value, edges)} Edges: {", ".join(edges)}.')
         only[key] = value
     return only
+
+
+def _bad_only(message: str) -> click.BadParameter:
+    return click.BadParameter(message, param_hint="--only")
 
 
 def project_from(config: Path | None) -> Project:

@@ -20,9 +20,11 @@ def command(stages: tuple[str, ...], config: Path | None, profile: str, as_json:
     """Show which stages would run, in what order and why; runs nothing."""
     from harness.evidence.wire import to_json
     from harness.pipeline.events import PlannedStage
-    from harness.pipeline.plan import build_plan
+    from harness.pipeline.plan import build_plan, check_files
 
-    plan = build_plan(project_from(config), chosen=stages, profile=profile, keys=as_json)
+    project = project_from(config)
+    plan = build_plan(project, chosen=stages, profile=profile, keys=as_json)
+    check_files(project, plan)
     if as_json:
         click.echo(to_json(plan.stages, kind=tuple[PlannedStage, ...], indent=2))
         return

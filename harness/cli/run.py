@@ -55,19 +55,20 @@ def command(
 
     Results go to .harness/runs/<id>/ next to harness.toml, and to --out.
     """
-    from harness.pipeline.plan import build_plan
+    from harness.pipeline.plan import build_plan, check_files
     from harness.pipeline.run import RunOptions, default_seed, run_pipeline
     from harness.report import terminal_handler, write_reports
     from harness.system.runtime import check_startable
 
     project = project_from(config)
     plan = build_plan(project, chosen=stages, profile=profile)
+    check_files(project, plan)
     check_startable(project.system, project.root)
     evidence = store_from(store, project)
     options = RunOptions(
         profile=profile,
         seed=default_seed(project.root) if seed is None else seed,
-        only=read_only(only),
+        only=read_only(only, project.system),
         environment=environment,
         command=shlex.join(["harness", *sys.argv[1:]]),
         expected_s=evidence.stage_durations(profile),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from harness.errors import ExitCode
+
 __all__ = ["command"]
 
 
@@ -15,4 +17,4 @@ def command(arguments: tuple[str, ...]) -> int:
     """Run the built-in Toxiproxy-compatible server; takes the flags of toxiproxy-server."""
     from harness.chaos.server.__main__ import main
 
-    return main(list(arguments)) or 0
+    return ExitCode.USAGE if main(list(arguments)) else ExitCode.OK

@@ -13,6 +13,7 @@ from harness.errors import InfrastructureError, UsageError
 from harness.evidence import Artifact, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext
 from harness.system.config import Duration, Rate, Share, StageSettings
+from harness.system.mistakes import check_syntax
 from harness.system.model import System, is_loopback
 
 __all__ = ["LoadSettings", "LoadStage"]
@@ -60,6 +61,10 @@ class LoadStage:
         """A locustfile."""
         file = system.suites.locustfile
         return (Need(f"a locustfile at {file}", (root / file).is_file(), "write one: docs/how-to/load.md"),)
+
+    def check(self, system: System, root: Path) -> None:
+        """See `ChecksFiles.check`."""
+        check_syntax(root, system.suites.locustfile)
 
     async def run(self, context: StageContext) -> StageResult:
         """Run Locust and read what it left.

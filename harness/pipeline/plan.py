@@ -13,10 +13,10 @@ from harness import __version__
 from harness.errors import ConfigError, UsageError, did_you_mean
 from harness.pipeline.events import PlannedStage
 from harness.pipeline.registry import load_stage, stage_names
-from harness.pipeline.stage import Environment
+from harness.pipeline.stage import ChecksFiles, Environment, Stage
 from harness.system.config import Project, StageSettings
 
-__all__ = ["Plan", "build_plan"]
+__all__ = ["Plan", "build_plan", "check_files"]
 
 _PRODUCTION_STAGES = frozenset({"smoke", "synthetic"})
 
@@ -57,6 +57,7 @@ def build_plan(project: Project, *, chosen: Sequence[str] = (), profile: str = "
         load_stage(name)
     _check_tables(project, names)
     stages = {n: load_stage(n) for n in names}
+    _check_settings(project, stages)
     settings = {n: project.settings(n, s.settings, profile) for n, s in stages.items()}
     after = {n: _references(project, n, "after", settings[n].after, s.after, names) for n, s in stages.items()}
     requires = {
@@ -80,6 +81,18 @@ def build_plan(project: Project, *, chosen: Sequence[str] = (), profile: str = "
     )
     _check_gates(project, names)
     return Plan(planned, settings, {n: s.environment for n, s in stages.items()})
+
+
+def check_files(project: Project, plan: Plan) -> None:
+    """Have every stage that will run look at its own files.
+
+    Raises:
+        ConfigError: on the first mistake.
+    """
+    for planned in plan.active:
+        stage = load_stage(planned.name)
+        if isinstance(stage, ChecksFiles):
+            stage.check(project.system, project.root)
 
 
 def _skip_reason(name: str, settings: StageSettings, chosen: Sequence[str], *, production: bool) -> str:
@@ -108,6 +121,13 @@ def _check_tables(project: Project, names: Collection[str]) -> None:
                     f'there is no stage "{name}".{did_you_mean(name, names)}',
                     ", ".join(names),
                 )
+
+
+def _check_settings(project: Project, stages: Mapping[str, Stage]) -> None:
+    """Read the settings of every profile: a mistake in the one that runs at night is told by day."""
+    for profile, tables in project.profiles.items():
+        for name in tables:
+            project.settings(name, stages[name].settings, profile)
 
 
 def _check_gates(project: Project, names: Collection[str]) -> None:

@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import anyio.abc
 
 from harness.errors import ExitCode, InfrastructureError, UsageError, did_you_mean, first_of
 from harness.evidence import GateOutcome, RunResult, StageResult, Status, worst
-from harness.pipeline.events import Event, EventHandler, RunFinished, RunStarted
+from harness.pipeline.events import Event, EventHandler, Note, RunFinished, RunStarted
 from harness.pipeline.gates import History
 from harness.pipeline.plan import Plan
 from harness.pipeline.scheduler import Scheduler
@@ -31,6 +32,7 @@ __all__ = ["RUNS_FOLDER", "RunOptions", "default_seed", "run_folder", "run_pipel
 
 RUNS_FOLDER = ".harness/runs"
 _KEPT_RUNS = 20
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,7 @@ def run_pipeline(
 
     Args:
         finish: writes the reports, before handlers are told that the run has ended; takes the result and the run's folder.
+            When it fails for want of space, that is told, and a run that would have ended in 0 ends in 3.
 
     Returns:
         The result; its exit code is 130 when the run was interrupted.
@@ -140,9 +143,24 @@ def run_pipeline(
         command=options.command,
         resources=_resources(),
     )
-    finish(result, directory)
+    try:
+        with _signals_later():
+            finish(result, directory)
+    except InfrastructureError as error:  # what was found out is told all the same, but it cannot count as passed
+        emit(Note(stage="reports", text=str(error)))
+        result = replace(result, exit_code=result.exit_code or ExitCode.INCONCLUSIVE)
     emit(RunFinished(result=result, directory=str(directory)))
     return result
+
+
+@contextmanager
+def _signals_later() -> Iterator[None]:
+    """Hold Ctrl-C and its like back for the moment it takes to write reports down."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def verdict_of(stages: Sequence[StageResult], gates: Sequence[GateOutcome]) -> tuple[Status, str, ExitCode]:
@@ -173,7 +191,7 @@ async def _until_interrupted(work: Callable[[], Awaitable[None]]) -> bool:
         with anyio.CancelScope() as scope:
 
             async def watch() -> None:
-                with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+                with anyio.open_signal_receiver(*_STOP_SIGNALS) as signals:
                     async for _ in signals:
                         if scope.cancel_called:  # asked twice: leave at once, the guardian clears up
                             os._exit(ExitCode.INTERRUPTED)

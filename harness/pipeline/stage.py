@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from harness.evidence import Artifact, Finding, Measure, Redactor, StageResult
 from harness.pipeline.events import Event, FindingFound, Note, StageProgress
@@ -39,7 +39,7 @@ from harness.system.model import System
 if TYPE_CHECKING:
     from harness.system.runtime import ProcessRuntime
 
-__all__ = ["Environment", "Need", "Stage", "StageContext", "journeys_need"]
+__all__ = ["ChecksFiles", "Environment", "Need", "Stage", "StageContext", "journeys_need"]
 
 S = TypeVar("S", bound=StageSettings)
 
@@ -105,6 +105,18 @@ class Stage(Protocol):
         Raises:
             UsageError: when something the user wrote makes the stage impossible (ends inconclusive, exit code 2).
             InfrastructureError: when the machine or a tool failed (ends inconclusive, exit code 3).
+        """
+
+
+@runtime_checkable
+class ChecksFiles(Protocol):
+    """What a stage may have besides: a look at its own files before anybody waits for a run to get there."""
+
+    def check(self, system: System, root: Path) -> None:
+        """Read the files the stage will need; cheap, starts nothing, runs no code of the project. A missing file is fine.
+
+        Raises:
+            ConfigError: naming the file and the mistake.
         """
 
 

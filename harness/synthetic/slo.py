@@ -84,8 +84,11 @@ class _SloFile(Strict):
         return slos
 
 
-def load_slos(file: Path) -> tuple[Slo, ...]:
+def load_slos(file: Path, shown: str = "") -> tuple[Slo, ...]:
     """Read a file of objectives; empty when there is no such file.
+
+    Args:
+        shown: the file as the user would type it; its name by default.
 
     Raises:
         ConfigError: when it is not TOML, or on the first key that does not fit.
@@ -93,9 +96,9 @@ def load_slos(file: Path) -> tuple[Slo, ...]:
     if not file.is_file():
         return ()
     try:
-        parsed = _SloFile.model_validate(read_toml(file))
+        parsed = _SloFile.model_validate(read_toml(file, shown))
     except ValidationError as error:
-        raise translate(error, file.name, "", _SloFile) from None
+        raise translate(error, shown or file.name, "", _SloFile) from None
     return tuple(
         Slo(name=s.name, journey=s.journey, objective=s.objective, latency_s=s.latency, window_s=s.window)
         for s in parsed.slos

@@ -10,6 +10,7 @@ from pydantic import Field
 from harness.evidence import Artifact, Measure, Severity, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext, journeys_need
 from harness.system.config import Duration, Rate, StageSettings
+from harness.system.mistakes import check_syntax
 from harness.system.model import System
 
 __all__ = ["SmokeSettings", "SmokeStage", "SyntheticSettings", "SyntheticStage"]
@@ -49,6 +50,10 @@ class SmokeStage:
     def needs(self, system: System, root: Path) -> tuple[Need, ...]:
         """Journeys to walk."""
         return (journeys_need(system, root),)
+
+    def check(self, system: System, root: Path) -> None:
+        """See `ChecksFiles.check`."""
+        check_syntax(root, system.suites.journeys)
 
     async def run(self, context: StageContext) -> StageResult:
         """Walk.
@@ -113,6 +118,13 @@ class SyntheticStage:
             Need(f"objectives at {slos}", (root / slos).is_file(), remedy, optional=True),
         )
 
+    def check(self, system: System, root: Path) -> None:
+        """See `ChecksFiles.check`."""
+        from harness.synthetic.slo import load_slos
+
+        load_slos(root / system.suites.slos, system.suites.slos)
+        check_syntax(root, system.suites.journeys)
+
     async def run(self, context: StageContext) -> StageResult:
         """Walk for a while, then judge.
 
@@ -126,7 +138,7 @@ class SyntheticStage:
         from harness.system.drive import Sample
 
         settings = context.settings_as(SyntheticSettings)
-        slos = load_slos(context.root / context.system.suites.slos)
+        slos = load_slos(context.root / context.system.suites.slos, context.system.suites.slos)
         if "journey" in context.only:
             slos = tuple(s for s in slos if s.journey == context.only["journey"])
         missing = walks.missing_journeys(context)

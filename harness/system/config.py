@@ -276,20 +276,24 @@ def find_config(start: Path) -> Path:
     )
 
 
-def read_toml(file: Path) -> dict[str, Any]:
+def read_toml(file: Path, shown: str = "") -> dict[str, Any]:
     """Read a TOML file.
+
+    Args:
+        shown: the file as the user would type it; its name by default.
 
     Raises:
         ConfigError: when it cannot be read, is not UTF-8, or is not TOML (with line and column).
     """
+    shown = shown or file.name
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(file.name, "", f"is not valid TOML: {error}.") from None
+        raise ConfigError(shown, "", f"is not valid TOML: {error}.") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(file.name, "", f"is not UTF-8 text: {error}.") from None
+        raise ConfigError(shown, "", f"is not UTF-8 text: {error}.") from None
     except OSError as error:
-        raise ConfigError(file.name, "", f"cannot be read: {error.strerror}.") from None
+        raise ConfigError(shown, "", f"cannot be read: {error.strerror}.") from None
 
 
 def load_project(file: Path) -> Project:
@@ -332,6 +336,7 @@ def _system(parsed: HarnessFile, file: str) -> System:
         )
     kind = RuntimeKind(parsed.runtime.kind)
     _check_startable(services, kind, file)
+    _check_ports(services.values(), file)
     return System(
         name=parsed.system.name,
         services=services,
@@ -386,6 +391,20 @@ def _edge(
 def _default_entry(services: Mapping[str, Service], edges: tuple[Edge, ...]) -> str:
     used = {e.callee for e in edges}
     return next((n for n in services if n not in used), next(iter(services)))
+
+
+def _check_ports(services: Iterable[Service], file: str) -> None:
+    owners: dict[int, str] = {}
+    for service in services:
+        if service.port in owners:
+            raise ConfigError(
+                file,
+                f"services.{service.name}.port",
+                f"{service.port} is the port of {owners[service.port]} already.",
+                "a port of its own, or none at all to have one picked",
+            )
+        if service.port:
+            owners[service.port] = service.name
 
 
 def _check_startable(services: Mapping[str, Service], kind: RuntimeKind, file: str) -> None:

@@ -1,7 +1,8 @@
-"""Turns what pydantic says about a file of the user's into one message with key, value found and what is accepted."""
+"""Mistakes in the user's files, each turned into one message with place, value found and what is accepted."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
@@ -11,7 +12,35 @@ from harness.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["translate"]
+__all__ = ["check_syntax", "translate"]
+
+#: Patterns of the models in words; one that is missing here is shown as it is.
+_PATTERNS = {
+    r"^$|^https?://": "must start with http:// or https://",
+    r"^$|^/": "must be a path that starts with /",
+    r"^$|^[+-]\d+(\.\d+)?%$": 'must be a percentage with its sign, such as "+10%"',
+    r"^[A-Za-z][A-Za-z0-9_-]*$": "a name is a letter and then letters, digits, - and _",
+    r"^$|^[A-Za-z0-9][A-Za-z0-9._-]*$": "a name is a letter or digit and then letters, digits, ., - and _",
+}
+
+
+def check_syntax(root: Path, file: str) -> None:
+    """Make sure that a Python file of the project is Python, without running it; one that is not there is fine.
+
+    Raises:
+        ConfigError: with the line.
+    """
+    path = root / file
+    if not path.is_file():
+        return
+    try:
+        compile(path.read_bytes(), file, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        where = f"line {error.lineno}" + (f" ({line[:60]})" if line else "")
+        raise ConfigError(file, "", f"is not valid Python: {error.msg}, {where}.") from None
+    except (ValueError, OSError) as error:  # a null byte; a file that cannot be read
+        raise ConfigError(file, "", f"cannot be read: {error}.") from None
 
 
 def translate(error: ValidationError, file: str, prefix: str, kind: type[BaseModel]) -> ConfigError:
@@ -37,6 +66,11 @@ def _explain(detail: ErrorDetails) -> tuple[str, str]:
         accepted = str(detail.get("ctx", {}).get("expected", ""))
         words = [w.strip(" '") for w in accepted.replace(" or ", ",").split(",")]
         return f"{shown}.{did_you_mean(str(found), words)}", accepted
+    if detail["type"] == "string_pattern_mismatch":
+        pattern = detail.get("ctx", {}).get("pattern", "")
+        return f"{_PATTERNS.get(pattern, f'must match {pattern}')}, {shown}.", ""
+    if detail["type"] in {"dict_type", "model_type", "model_attributes_type"}:
+        return f"must be a table, {shown}.", ""
     message = detail["msg"].removeprefix("Value error, ")
     return f"{message[:1].lower()}{message[1:]}, {shown}.", ""
 

@@ -24,7 +24,10 @@ _log = logging.getLogger("harness.chaos.server")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="harness toxiproxy", description="A Toxiproxy-compatible server.")
+    parser = argparse.ArgumentParser(
+        prog="harness toxiproxy", description="A Toxiproxy-compatible server.", add_help=False, allow_abbrev=False
+    )
+    parser.add_argument("-h", "-help", "--help", action="help", help="show this message and exit")
     both = {"type": _flag, "nargs": "?", "const": True, "default": False}
     parser.add_argument("-host", "--host", default="localhost", help="host for the API to listen on")
     parser.add_argument("-port", "--port", default="8474", help="port for the API to listen on")
