@@ -160,11 +160,14 @@ class Session:
         report.server_gone = False
         tail = log_tail(self.runtime.logs[name], lines=15) if name in self.runtime.logs else ""
         culprit = None
-        if await self._revive():
+        revived = await self._revive()
+        if revived:
             culprit = await self._killer(suspects)
             if culprit is not None:
                 await self._revive()
-        self.found(self.teller.crash(culprit, report.recent[-_SUSPECTS:], tail))
+        unanswered = suspects[0] if suspects and suspects[0].answer is None else None
+        said = self.teller.crash(culprit, report.recent[-_SUSPECTS:], tail, revived=revived, unanswered=unanswered)
+        self.found(said)
         self.deadly.add(culprit.operation if culprit else (suspects[0].operation if suspects else ""))
 
     async def _killer(self, suspects: Sequence[Step]) -> Step | None:

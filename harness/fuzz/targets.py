@@ -146,6 +146,8 @@ def _judge(location: str, body: bytes, problem: str) -> Document:
 def _parse(text: str, *, yaml: bool) -> object:
     try:
         return json.loads(text)
+    except RecursionError:
+        return None
     except ValueError:
         pass
     if yaml and not text.lstrip().startswith("<"):

@@ -82,14 +82,34 @@ class Teller:
             key=f"{failure.check} {failure.variant}" if not reproduced else failure.variant,
         )
 
-    def crash(self, culprit: Step | None, recent: list[Step], log_tail: str) -> Finding:
-        """The service's process ended."""
+    def crash(
+        self,
+        culprit: Step | None,
+        recent: list[Step],
+        log_tail: str,
+        *,
+        revived: bool = True,
+        unanswered: Step | None = None,
+    ) -> Finding:
+        """The service's process ended.
+
+        Args:
+            culprit: the request it died of again, when sent alone.
+            revived: whether it could be started again.
+            unanswered: the request it was busy with, where that is all there is to suspect.
+        """
         if culprit is not None:
             title = f"{self.service} died of {culprit.operation}{_with(culprit)}"
             said = "It was started again, was sent this request alone, and died again."
         else:
             title = f"{self.service} died while it was fuzzed"
             said = "It was started again and sent its last requests one by one, and lived."
+            if not revived:
+                said = "It did not come back: a service that the harness has not started it cannot start again."
+                title = f"{self.service} takes no connections any more" + (
+                    f" since {unanswered.operation}{_with(unanswered)}" if unanswered else ""
+                )
+        culprit = culprit or (unanswered if not revived else None)
         lines = [said, "Its last requests, newest last:", *(f"  {_line(s)}" for s in recent)]
         lines += ["The end of its log:", log_tail] if log_tail else []
         lines += [f"By hand:\n  {_curl(culprit)}"] if culprit else []

@@ -130,7 +130,7 @@ def _missed(
     lines = [
         f"Promised: {promise} of walks succeed{within}, over {days:g} days.",
         f"Seen: {seen.bad} bad of {seen.total}. A system that just keeps its promise shows as many with a chance of {luck}.",
-        f"Burn rate {seen.burn_rate:.1f}: kept up, the budget of {days:g} days is gone in {days / seen.burn_rate:.2g}.",
+        f"Burn rate {seen.burn_rate:.1f}: kept up, the budget of {days:g} days is gone in {days / seen.burn_rate:.2g} days.",
         *(f"{n} × {context.redactor.text(text)}" for text, n in ways.most_common(5)),
         *([f"In production this would {fired[0].policy.urgency}."] if fired else []),
     ]

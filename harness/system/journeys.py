@@ -15,6 +15,7 @@ The code is synchronous and knows nothing of what drives it: plain HTTP under sm
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import random
 import secrets
 import sys
@@ -171,8 +172,11 @@ class User:
                 method, url, headers=sent, json=json, params=params, name=label, timeout_s=self.timeout_s
             )
         except Exception as error:  # each transport has its own errors; all mean that no answer came
-            self._record(label, method, url, 0, begun, at, json, f"{type(error).__name__}: {error}", "", sent)
-            raise JourneyFailed(f"{label}: no answer ({type(error).__name__}: {error})") from error
+            said = f"{type(error).__name__}: {error}"
+            if "Timeout" in type(error).__name__:
+                said = f"no answer within {self.timeout_s:g} s"
+            self._record(label, method, url, 0, begun, at, json, said, "", sent)
+            raise JourneyFailed(f"{label}: {said}") from error
         self._last = (json, response)
         wrong = not _accepted(response.status_code, expect)
         error_text = f"answered {response.status_code}, expected {_shown(expect)}" if wrong else ""
@@ -299,6 +303,12 @@ def journey(
     """Register a function as a journey; see `Journey` for the arguments. The name is the function's by default."""
 
     def register(func: Callable[[User], None]) -> Callable[[User], None]:
+        if inspect.iscoroutinefunction(func):
+            raise TypeError(
+                f"journey {func.__name__} is async; journeys are plain functions, write `def {func.__name__}`"
+            )
+        if weight < 0:
+            raise ValueError(f"the weight of journey {func.__name__} must be 0 or more, found {weight}")
         made = Journey(name or func.__name__, func, weight, entry, tuple(edges))
         _REGISTRY[made.name] = made
         return func
@@ -317,26 +327,26 @@ def load_journeys(file: Path, names: Collection[str] = ()) -> tuple[Journey, ...
     Raises:
         ConfigError: when the file is missing, does not import, registers nothing, or a name is unknown.
     """
+    here = Path.cwd()
+    shown = str(file.relative_to(here) if file.is_relative_to(here) else file)
     if not file.is_file():
-        raise ConfigError(str(file), "", "there is no such file; journeys are written there.")
+        raise ConfigError(shown, "", "there is no such file; journeys are written there.")
     _REGISTRY.clear()
     spec = importlib.util.spec_from_file_location(f"_journeys_{file.stem}", file)
     if spec is None or spec.loader is None:
-        raise ConfigError(str(file), "", "is not a Python file.")
+        raise ConfigError(shown, "", "is not a Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise ConfigError(str(file), "", f"does not import: {type(error).__name__}: {error}.") from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(shown, "", f"does not import: {type(error).__name__}: {error}.") from error
     found = dict(_REGISTRY)
     if not found:
-        raise ConfigError(str(file), "", "registers no journey.", "functions decorated with @journey")
+        raise ConfigError(shown, "", "registers no journey.", "functions decorated with @journey")
     for name in names:
         if name not in found:
-            raise ConfigError(
-                str(file), "", f'there is no journey "{name}".{did_you_mean(name, found)}', ", ".join(found)
-            )
+            raise ConfigError(shown, "", f'there is no journey "{name}".{did_you_mean(name, found)}', ", ".join(found))
     return tuple(j for n, j in found.items() if not names or n in names)
 
 
@@ -351,7 +361,7 @@ def run_journey(journey: Journey, user: User) -> str:
     except JourneyFailed as failure:
         user.keep_last_answer()
         return str(failure)
-    except Exception as error:  # the journey's own code: a KeyError on an answer is a failed journey, not a crash
+    except (Exception, SystemExit) as error:  # the journey's own code: a KeyError on an answer fails it, and it alone
         user.keep_last_answer()
         return f"{type(error).__name__}: {error}"
     return ""

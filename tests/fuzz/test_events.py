@@ -119,3 +119,13 @@ def test_an_error_of_the_engine_is_counted_but_one_of_the_network_is_told_from_t
     report = fed(error("InvalidSchema"), error("ConnectionError"), error("ServerUnavailable"))
     assert [e.kind for e in report.errors] == ["InvalidSchema"]
     assert report.server_gone
+
+
+def test_a_service_that_cannot_be_started_again_is_told_with_the_request_it_was_busy_with() -> None:
+    step = Step("GET", "http://127.0.0.1:1/a/%F3", "/a/{id}", {}, None, 0.0, None)
+
+    told = Teller("a", Redactor(), "harness run fuzz").crash(None, [step], "", revived=False, unanswered=step)
+
+    assert told.title.startswith("a takes no connections any more since GET /a/{id}")
+    assert "started again and" not in told.detail
+    assert "curl -i -X GET" in told.detail

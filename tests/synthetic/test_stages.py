@@ -139,6 +139,15 @@ def test_smoke_tells_of_a_service_that_does_not_answer(tmp_path):
     ]
 
 
+def test_an_answer_that_takes_too_long_is_told_with_the_limit(tmp_path, tiny):
+    slow = (
+        "from harness.system import journey\n@journey\ndef wait(user):\n    user.get('/items', params={'ms': '2000'})\n"
+    )
+    limit = '[stages.smoke]\nrequest_timeout = "300ms"'
+    result, _ = run(tmp_path, SmokeStage(), tiny, journeys=slow, runtime=limit)
+    assert [f.title for f in result.findings] == ["wait: GET /items: no answer within 0.3 s"]
+
+
 @pytest.mark.parametrize("stage", [SmokeStage(), SyntheticStage()])
 def test_a_missing_journeys_file_is_inconclusive_and_says_what_to_do(tmp_path, stage):
     result, _ = run(tmp_path, stage, None, journeys="")
