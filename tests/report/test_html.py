@@ -193,6 +193,14 @@ def test_every_edge_and_finding_link_leads_somewhere(result: RunResult, run_dire
     assert targets <= set(anchors)
 
 
+def test_a_traceback_keeps_its_columns(result: RunResult, run_directory: Path) -> None:
+    stage = next(s for s in result.stages if s.findings)
+    for detail, expected in (("in test:\n    assert 1 == 2", "detail code"), ("One sentence.", "detail")):
+        found = replace(stage.findings[0], detail=detail)
+        page = page_of(replace(result, stages=(replace(stage, findings=(found,)),)), run_directory)
+        assert [a["class"] for tag, a in page.tags if tag == "p" and "detail" in (a.get("class") or "")] == [expected]
+
+
 def test_artifacts_are_linked_relative_to_the_report(result: RunResult, run_directory: Path, tmp_path: Path) -> None:
     out = tmp_path / "some" / "out"
     chunks = report_html(result, fake_plan(), fake_system(), run_directory, out)
