@@ -28,6 +28,8 @@ __all__ = ["FRESH", "run_consumer_tests"]
 FRESH = "pacts"
 _MARGIN_S = 5.0
 _TESTS_A_WORKER = 50
+#: What xdist says of a worker that did not survive a test file; such a run may well end as one without tests.
+_WORKER_DIED = "node down: Not properly terminated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,8 @@ def _session_findings(run: _Run, suite: str, pacts: str) -> list[Finding]:
                 reproduce=f"pytest {suite}",
             )
         ]
-    if run.session is None or (run.session.exit_code not in {0, 1, 5} and not run.collection):
+    crashed = not run.tests and not run.collection and _WORKER_DIED in log_tail(run.child.log, 25)
+    if run.session is None or crashed or (run.session.exit_code not in {0, 1, 5} and not run.collection):
         return [_broken(run, suite)]
     return [
         Finding(
@@ -190,7 +193,12 @@ def _broken(run: _Run, suite: str) -> Finding:
     if run.session is None and run.child.returncode < 0:
         raise InfrastructureError(f"pytest was killed by signal {-run.child.returncode}; last lines:\n{tail}")
     marked = [line for line in tail.splitlines() if line.startswith(("E  ", "ERROR", "INTERNALERROR"))]
-    said = marked[-1].removeprefix("E").strip() if marked else f"exit code {run.child.returncode}"
+    if _WORKER_DIED in tail:
+        marked.append("a test file, or what it imports, ends the process that imports it")
+    refused = [line.partition(" error: ")[2] for line in tail.splitlines() if ": error: " in line]
+    said = (refused or [line.removeprefix("E  ").strip() for line in marked] or [f"exit code {run.child.returncode}"])[
+        -1
+    ]
     return Finding(
         rule="consumer.suite_broken",
         severity=Severity.ERROR,

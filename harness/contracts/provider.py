@@ -33,6 +33,7 @@ __all__ = ["verify_providers"]
 
 _PER_INTERACTION_S = 2.0
 _SPARE_S = 30.0
+_NOT_STARTED = "provider.not_started"
 
 
 @dataclass(slots=True)
@@ -255,7 +256,7 @@ def _judge(
 def _not_started(name: str, error: StartError) -> Finding:
     first, _, rest = str(error).partition("\n")
     return Finding(
-        rule="provider.not_started",
+        rule=_NOT_STARTED,
         severity=Severity.ERROR,
         title=f"{name} alone: {first}",
         detail=rest,
@@ -280,6 +281,10 @@ def _conclude(context: StageContext, tally: _Tally, artifacts: Sequence[Artifact
     measures = [Measure(f"provider.{what}", count, "count") for what, count in work.items()]
     measures += [Measure("provider.verified", count, "count", {"edge": edge}) for edge, count in tally.edges.items()]
     result = context.result(work=work, measures=measures, artifacts=artifacts)
+    errors = [f for f in result.findings if f.severity is Severity.ERROR]
+    if errors and all(f.rule == _NOT_STARTED for f in errors):
+        # Nothing was found out about their contracts: as anywhere else, a service that does not start is no verdict.
+        return replace(result, status=Status.INCONCLUSIVE, reason=errors[0].title, usage_error=True)
     if not any(work.values()) and result.status is not Status.FAIL:
         narrowed = " that fits --only " + " ".join(f"{k}={v}" for k, v in context.only.items()) if context.only else ""
         reason = f"there is no contract to verify in {source}{narrowed}"

@@ -162,8 +162,10 @@ class SchemathesisRun:
         told = self.redactor.text("\n".join(line for line in list(said)[-12:] if line.strip()))
         if child.returncode == 2 and not report.started:
             file = self.config.name if self.config else "command line"
-            first = next((line for line in told.splitlines() if line.strip()), f"exit code {child.returncode}")
-            raise UsageError(f"Schemathesis refuses its configuration ({file}): {first.strip()}\n{told}")
+            # Below its banner Schemathesis says first that, then why.
+            lines = [line.strip() for line in told.splitlines() if line[:1].isalpha() and "Schemathesis v" not in line]
+            first = "; ".join(lines[:2]) or f"exit code {child.returncode}"
+            raise UsageError(f"Schemathesis refuses its configuration ({file}): {first}\n{told}")
         if child.returncode not in _TOLD_IN_REPORT or not report.finished:
             raise InfrastructureError(f"Schemathesis ended with exit code {child.returncode} in the middle:\n{told}")
 

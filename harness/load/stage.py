@@ -20,6 +20,8 @@ __all__ = ["LoadSettings", "LoadStage"]
 
 _START_UP_S = 30.0
 _DRAIN_S = 5.0
+#: What Locust logs once it has read the locustfile.
+_STARTED = "Starting Locust"
 
 
 class LoadSettings(StageSettings):
@@ -192,7 +194,16 @@ def _why_nothing(context: StageContext, log: Path, returncode: int) -> Exception
         return UsageError(
             f"{file} has no user class: derive one from harness.load.locust.ArrivalUser or locust.HttpUser."
         )
+    if _STARTED not in text:
+        return UsageError(f"{file} ends Locust (exit code {returncode}) before it has started: {said} ({log})")
     return InfrastructureError(f"Locust ended with {returncode} and left no result; last line of {log}: {said}")
+
+
+def _why_no_work(log: Path) -> str:
+    from harness.system.children import log_tail
+
+    errors = [line.partition("/ERROR/")[2] for line in log_tail(log, 200).splitlines() if "/ERROR/" in line]
+    return "Locust ran, but made no request" + (f"; its log says: {errors[-1][:200]}" if errors else f"; see {log}")
 
 
 def _conclude(context: StageContext) -> StageResult:
@@ -223,8 +234,10 @@ def _conclude(context: StageContext) -> StageResult:
             path = write_chart(context.directory / f"{name}.json", chart)
             artifacts.append(context.artifact(path, name, CHART_MEDIA_TYPE))
     artifacts.append(context.artifact(log))
+    work = judge.work(result)
     return context.result(
-        work=judge.work(result),
+        work=work,
+        reason="" if any(work.values()) else _why_no_work(log),
         measures=judge.measures(result, limits),
         findings=judge.findings(result, limits),
         artifacts=artifacts,

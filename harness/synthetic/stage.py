@@ -87,6 +87,9 @@ class SmokeStage:
             synthetic=context.system.runtime.production,
             on_sample=take,
         )
+        idle = walks.idle(samples)
+        if idle:
+            return context.result(work={"journeys": 0}, reason=idle)
         return context.result(
             work={"journeys": len(samples), "requests": sum(len(s.steps) for s in samples)},
             measures=[Measure("smoke.duration", s.duration_ms, "ms", {"journey": s.journey}) for s in samples],
@@ -160,6 +163,9 @@ class SyntheticStage:
             synthetic=True,
             on_sample=take,
         )
+        idle = walks.idle(samples)
+        if idle:
+            return context.result(work={"walks": 0}, reason=idle)
         return context.result(
             work=judge.work(samples),
             measures=judge.measures(samples, slos),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from zlib import crc32
 
 from harness.evidence import Exchange, Finding, Place, Severity
@@ -12,7 +12,7 @@ from harness.system.drive import DriveSpec, Sample, drive
 from harness.system.journeys import Step
 from harness.system.traces import last_lines, trace_lines
 
-__all__ = ["failed_walk", "failure_text", "failure_title", "missing_journeys", "walk"]
+__all__ = ["failed_walk", "failure_text", "failure_title", "idle", "missing_journeys", "walk"]
 
 _START_UP_S = 30.0
 #: How `run_journey` writes an exception of the journey's own code.
@@ -29,6 +29,13 @@ def missing_journeys(context: StageContext) -> str:
         f'docs/how-to/synthetic.md has an example), name another under [suites] journeys = "...", '
         f"or switch the stage off: [stages.{context.name}] enabled = false, reason = ..."
     )
+
+
+def idle(samples: Sequence[Sample]) -> str:
+    """Why walks that all went well prove nothing: none of them asked the system anything; empty when one did."""
+    if any(s.steps or not s.ok for s in samples):
+        return ""
+    return f"{len(samples)} walks were made, and none of them made a request; a journey asks through its `user`"
 
 
 async def walk(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -263,8 +264,15 @@ def find_config(start: Path) -> Path:
     """Look for `harness.toml` in `start` and the folders above it.
 
     Raises:
-        UsageError: when there is none.
+        UsageError: when there is none, or its path cannot be written down.
     """
+    try:
+        str(start).encode()
+    except UnicodeEncodeError:  # results and requests to stages are UTF-8, and paths are in them
+        raise UsageError(
+            f"the path {str(start)!a} is not UTF-8 here (file names are read as {sys.getfilesystemencoding()}). "
+            "Choose a UTF-8 locale or set PYTHONUTF8=1."
+        ) from None
     if start.is_file():
         return start
     for folder in (start, *start.parents):

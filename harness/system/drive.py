@@ -133,7 +133,11 @@ async def drive(
     if done.timed_out:
         raise InfrastructureError(f"walking the journeys took longer than {time_limit_s:g} s; {count} walks were seen")
     if done.returncode:
-        raise InfrastructureError(f"the journey driver ended with {done.returncode}:\n{log_tail(log)}")
+        tail = log_tail(log)
+        said = tail.splitlines()[-1] if tail else "it left no word"
+        raise InfrastructureError(
+            f"the journeys' process ended with {done.returncode} after {count} walks: {said}\n{tail}"
+        )
     return count
 
 
@@ -141,7 +145,7 @@ def main() -> None:
     """Body of the driver child: one `Sample` a line on the real standard output; what journeys print goes to the log."""
     import os
 
-    out = os.fdopen(os.dup(1), "w", buffering=1)
+    out = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     spec = from_json(DriveSpec, sys.argv[1])
     sys.path.insert(0, str(Path.cwd()))
