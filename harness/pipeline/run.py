@@ -175,14 +175,21 @@ def verdict_of(stages: Sequence[StageResult], gates: Sequence[GateOutcome]) -> t
         return verdict, "no stage ran", ExitCode.INCONCLUSIVE
     if verdict is Status.PASS:
         return verdict, f"{len(ran)} stage{'s' if len(ran) > 1 else ''} passed", ExitCode.OK
-    to_blame = [s for s in ran if s.status is verdict]
-    reason = "; ".join(f"{s.name}: {s.reason.splitlines()[0]}" if s.reason else s.name for s in to_blame)
+    reason = _blame([s for s in ran if s.status is verdict])
     if verdict is Status.WARN:
         return verdict, reason, ExitCode.OK
     if verdict is Status.FAIL:
         return verdict, reason, ExitCode.FAIL
     code = ExitCode.USAGE if any(s.usage_error for s in ran) else ExitCode.INCONCLUSIVE
     return verdict, reason, code
+
+
+def _blame(stages: Sequence[StageResult]) -> str:
+    """Say in one line which stages are to blame and why; those with the same reason together."""
+    names: dict[str, list[str]] = {}
+    for stage in stages:
+        names.setdefault(stage.reason.partition("\n")[0], []).append(stage.name)
+    return "; ".join(f"{', '.join(those)}: {why}" if why else ", ".join(those) for why, those in names.items())
 
 
 async def _until_interrupted(work: Callable[[], Awaitable[None]]) -> bool:

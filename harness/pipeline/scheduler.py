@@ -214,7 +214,8 @@ class Scheduler:
         for name in stage.requires:
             result = self.results.get(name)
             if result is not None and result.status in {Status.FAIL, Status.INCONCLUSIVE}:
-                return f"not run, because {name} ended {result.status.value}"
+                verb = "failed" if result.status is Status.FAIL else "was inconclusive"
+                return f"not run, because {name} {verb}"
         return ""
 
     async def _in_worker(self, stage: PlannedStage, runtime: ProcessRuntime | None, started: float) -> StageResult:

@@ -105,7 +105,7 @@ def test_a_stage_whose_requirement_failed_is_not_run_and_says_so(bench: Bench) -
     code, result = bench.result("quick", "late")
 
     assert code == 1
-    assert reason(result, "late") == "not run, because quick ended fail"
+    assert reason(result, "late") == "not run, because quick failed"
     assert "late" not in bench.spans()
 
 
