@@ -25,7 +25,9 @@ from harness.system.config import load_project
 __all__ = ["WorkRequest", "inconclusive", "run_stage"]
 
 #: No mistake of ours: a disk that is full, broken or read-only, no memory or handles left.
-_MACHINE_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+_MACHINE_TROUBLE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
