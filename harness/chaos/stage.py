@@ -161,7 +161,7 @@ class _Run:
                 journal.write("system up behind proxies", services=list(runtime.addresses))
                 file = Invariants.file_of(context.root, system.suites.experiments)
                 invariants = Invariants(file, ground, self.settings.invariants_within)
-                teller = Teller(system, context.seed, context.redactor)
+                teller = Teller(system, context.redactor, lambda name: context.again(experiment=name))
                 await self._all(ground, teller, invariants)
         finally:
             with anyio.CancelScope(shield=True):

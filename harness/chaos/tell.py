@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,11 +26,11 @@ class Teller:
     """Writes findings.
 
     Args:
-        seed: goes into the commands that reproduce them.
+        again: makes the command that runs an experiment again; all of them when its name is empty.
     """
 
-    def __init__(self, system: System, seed: int, redactor: Redactor) -> None:
-        self._system, self._seed, self._redactor = system, seed, redactor
+    def __init__(self, system: System, redactor: Redactor, again: Callable[[str], str]) -> None:
+        self._system, self._redactor, self._again = system, redactor, again
 
     def findings(self, outcome: Outcome, *, gone_when_repeated: bool = False) -> Iterator[Finding]:
         """Everything an experiment's outcome has to say.
@@ -70,8 +70,8 @@ class Teller:
         return Finding(
             rule="chaos.invariant",
             severity=Severity.ERROR,
-            title=f"{_sentence(description or sample.journey)}: no longer true {when}",
-            detail=f"invariant {sample.journey}: {self._redactor.text(sample.error)}",
+            title=f"{sample.journey} does not hold {when}: {self._redactor.text(sample.error)}",
+            detail=_sentence(description),
             place=Place(
                 journey=sample.journey,
                 experiment=experiment.name if experiment else "",
@@ -194,8 +194,7 @@ class Teller:
         )
 
     def _command(self, experiment: Experiment | None) -> str:
-        only = f" --only experiment={experiment.name}" if experiment else ""
-        return f"harness run chaos{only} --seed {self._seed}"
+        return self._again(experiment.name if experiment else "")
 
     def _exchange(self, samples: Sequence[Sample]) -> Exchange | None:
         steps = [step for s in samples[:1] for step in s.steps]

@@ -128,7 +128,7 @@ async def _sessions(
     for service in services:
         auth = await anyio.to_thread.run_sync(resolve, service, context.root)
         redactor = Redactor((*context.system.redact, *auth), _secrets(auth))
-        teller = Teller(service.name, redactor, _rerun(context, service.name))
+        teller = Teller(service.name, redactor, context.again(service=service.name))
         document = documents[service.name]
         if document.problem:
             context.found(teller.document(document.location, document.problem))
@@ -147,12 +147,6 @@ def _cache(context: StageContext) -> Path:
 def _secrets(auth: Mapping[str, str]) -> list[str]:
     """The header values, and the tokens in them without the scheme before."""
     return [secret for value in auth.values() for secret in (value, value.rpartition(" ")[2])]
-
-
-def _rerun(context: StageContext, service: str = "") -> str:
-    only = f" --only service={service}" if service else ""
-    profile = "" if context.profile == "quick" else f" --profile {context.profile}"
-    return f"harness run {context.name}{only} --seed {context.seed}{profile}"
 
 
 class _Progress:
@@ -207,7 +201,7 @@ async def _tend(context: StageContext, sessions: list[Session], runtime: Process
     busy = {s.target.name for s in sessions if s.begun and not s.ended}
     fuzzed = ", ".join(s.target.name for s in sessions if s.begun)
     for name in set(runtime.died()) - busy:
-        teller = Teller(name, context.redactor, _rerun(context))
+        teller = Teller(name, context.redactor, context.again())
         context.found(teller.died_beside(fuzzed, log_tail(runtime.logs[name], lines=15)))
         with suppress(StartError):  # it stays down, and what that does to the others shows in their answers
             await runtime.restart(name)

@@ -224,7 +224,7 @@ def _conclude(context: StageContext) -> StageResult:
         max_error_rate=settings.max_error_rate,
         max_lateness_ms=settings.max_lateness * 1000,
         logs=context.service_logs,
-        reproduce=f"harness run load --seed {context.seed}",
+        reproduce=context.again(),
         redact=context.redactor.text,
     )
     charts = {"series": result.latency_chart(), "series-rate": result.rate_chart()}

@@ -25,6 +25,7 @@ memory and time it likes without disturbing the harness; it never prints and nev
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -181,6 +182,12 @@ class StageContext:
     def findings(self) -> tuple[Finding, ...]:
         """Every finding reported so far."""
         return tuple(self._found)
+
+    def again(self, **only: str) -> str:
+        """The command that runs this stage once more with the same randomness, narrowed as `--only` narrows it."""
+        narrowed = [f"--only {key}={shlex.quote(value)}" for key, value in only.items() if value]
+        profile = [] if self.profile == "quick" else [f"--profile {self.profile}"]
+        return " ".join(["harness run", self.name, *narrowed, f"--seed {self.seed}", *profile])
 
     def artifact(self, path: Path, name: str = "", media_type: str = "text/plain") -> Artifact:
         """Describe a file below the run's directory as an artifact."""

@@ -71,7 +71,7 @@ def _untagged(context: StageContext, samples: Sequence[Sample]) -> Iterator[Find
                 "A journey that sets a baggage header of its own must keep the tag in it.\n"
                 + "\n".join(f"{n} × {name}" for name, n in bare.most_common(5))
             ),
-            reproduce=_again(context),
+            reproduce=context.again(),
         )
 
 
@@ -112,7 +112,7 @@ def _no_data(context: StageContext, slo: Slo, samples: Sequence[Sample]) -> Find
         ),
         place=Place(journey=slo.journey, file=context.system.suites.slos),
         key=slo.name,
-        reproduce=_again(context),
+        reproduce=context.again(),
     )
 
 
@@ -145,12 +145,8 @@ def _missed(
         exchange=shown.exchange if shown else None,
         key=slo.name,
         trace_id=worst.trace_id,
-        reproduce=_again(context),
+        reproduce=context.again(),
     )
-
-
-def _again(context: StageContext) -> str:
-    return f"harness run {context.name} --seed {context.seed}"
 
 
 def chart(samples: Sequence[Sample]) -> Chart:

@@ -83,7 +83,7 @@ def failed_walk(context: StageContext, sample: Sample, *, severity: Severity, de
         detail=context.redactor.text("\n".join(p for p in parts if p)),
         place=Place(journey=sample.journey, operation=step.name if step else ""),
         exchange=_exchange(context, sample, shown) if shown else None,
-        reproduce=f"harness run {context.name} --only journey={sample.journey} --seed {context.seed}",
+        reproduce=context.again(journey=sample.journey),
         trace_id=sample.trace_id,
     )
 
