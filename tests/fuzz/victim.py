@@ -6,10 +6,10 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import sys
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -42,7 +42,7 @@ def answer(description: str, schema: dict[str, Any] | None = None) -> dict[str, 
     return {"description": description, **content}
 
 
-ID = {"name": "widget_id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^w[0-9]{1,6}$"}}
+ID = {"name": "widget_id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^w[0-9a-f]{12}$"}}
 LIMIT = {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 50}}
 BAD = {"400": answer("not acceptable", PROBLEM), "404": answer("unknown", PROBLEM)}
 LOCKED = {"security": [{"bearer": []}], "responses": {"200": answer("secret", PROBLEM), "401": answer("no", PROBLEM)}}
@@ -84,7 +84,6 @@ class Victim(BaseHTTPRequestHandler):
     wbufsize = 65536  # headers and body in one packet
     widgets: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - one store for all requests
     removed: set[str] = set()  # noqa: RUF012
-    ids = count(1)
     lock = Lock()
 
     def handle_any(self) -> None:
@@ -159,7 +158,7 @@ class Victim(BaseHTTPRequestHandler):
             return self.reply(418 if "undeclared_status" in DEFECTS else 400, {"title": "no such widget"})
         if quantity == 1000 and "large_error" in DEFECTS:
             return self.reply(500, {"title": "too many"})
-        widget: dict[str, Any] = {"id": f"w{next(self.ids)}", "name": name, "quantity": quantity}
+        widget: dict[str, Any] = {"id": f"w{secrets.token_hex(6)}", "name": name, "quantity": quantity}
         self.widgets[widget["id"]] = widget
         return self.reply(201, {**widget, "quantity": str(quantity)} if "wrong_schema" in DEFECTS else widget)
 
