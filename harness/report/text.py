@@ -163,7 +163,7 @@ def by_severity(findings: Iterable[Finding]) -> list[Finding]:
 def key_measures(stage: StageResult, gates: Iterable[GateOutcome], limit: int = 3) -> list[Measure]:
     """The measures worth a place in a table: those a gate looks at (worst first), then those without labels.
 
-    One that only repeats how much work was done is not.
+    One that only repeats how much work was done, or counts nothing, is not.
     """
     order = (Status.FAIL, Status.WARN, Status.INCONCLUSIVE, Status.PASS, Status.SKIPPED)
     gated = [
@@ -171,7 +171,8 @@ def key_measures(stage: StageResult, gates: Iterable[GateOutcome], limit: int = 
     ]
     chosen: list[Measure] = []
     work = {f"{stage.name}.{kind}" for kind in stage.work}
-    for measure in (*gated, *(m for m in stage.measures if not m.labels and m.name not in work)):
+    plain_ones = (m for m in stage.measures if not m.labels and m.name not in work and (m.value or m.unit != "count"))
+    for measure in (*gated, *plain_ones):
         if measure not in chosen:
             chosen.append(measure)
     return chosen[:limit]
