@@ -96,6 +96,6 @@ def command(
         terminal.close()
     try:
         evidence.save(result)
-    except InfrastructureError as error:  # the run's own files are complete: its verdict stands
+    except InfrastructureError as error:  # what the run found stands, and so does its verdict
         click.echo(f"harness: the run is not in the history: {error}", err=True)
     return result.exit_code

@@ -245,7 +245,7 @@ class EvidenceStore:
             hint = "It may only be read: allow writing, or name another store."
         elif "full" in said:
             hint = "Free some space."
-        kept = " The run's own files are complete; only its line in the history is missing." if write else ""
+        kept = " What the run found stands; only its line in the history is missing." if write else ""
         return InfrastructureError(
             f"cannot {'write to' if write else 'read'} the evidence store {self._shown}: {said}. {hint}{kept}"
         )

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FuzzSettings", "FuzzStage"]
 
+#: Operations without a request are told together when there are more: a large document has thousands.
+_TOLD_ONE_BY_ONE = 10
 _PER_SERVICE_S = {"quick": 4.0, "full": 60.0}
 #: Start-up of Schemathesis, twice for each service, in seconds; only for telling how far the stage is.
 _OVERHEAD_S = 3.0
@@ -246,11 +248,15 @@ def _conclude(context: StageContext, sessions: list[Session]) -> StageResult:
 
 def _coverage_findings(session: Session) -> Iterator[Finding]:
     """Declared operations that were never accepted, or never even reached."""
-    for operation in session.target.document.operations:
+    declared = session.target.document.operations
+    missed = [o for o in declared if o not in session.report.operations]
+    if len(missed) > _TOLD_ONE_BY_ONE:
+        yield session.teller.many_never_reached(missed, len(declared))
+    else:
+        yield from map(session.teller.never_reached, missed)
+    for operation in declared:
         tally = session.report.operations.get(operation)
-        if tally is None:
-            yield session.teller.never_reached(operation)
-        elif not tally.accepted:
+        if tally is not None and not tally.accepted:
             statuses = ", ".join(f"{status or 'none'} ({n}x)" for status, n in tally.statuses.most_common(5))
             yield session.teller.never_accepted(operation, statuses)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +18,7 @@ _BODY_LIMIT = 4000
 _BRIEF_LIMIT = 90
 _CURL_BODY_LIMIT = 2000
 _CURL_LIMIT = 3000
+_OPERATIONS_SHOWN = 50
 _REASON = re.compile(r"^(.*?)(?:\n\s*Reproduce with.*)?$", re.DOTALL)
 
 #: check -> title; `{with_}` is the odd input, `{status}` the answer's status, `{why}` the first line of the message.
@@ -179,6 +181,21 @@ class Teller:
             title=f"{operation} of {self.service} received no request: there was no time, or nothing could be generated",
             place=Place(service=self.service, operation=operation),
             reproduce=self.rerun,
+        )
+
+    def many_never_reached(self, operations: Sequence[str], declared: int) -> Finding:
+        """So many operations received no case that they are told together."""
+        shown = operations[:_OPERATIONS_SHOWN]
+        more = f"\n... and {len(operations) - len(shown)} more" if len(operations) > len(shown) else ""
+        return Finding(
+            rule="fuzz.never_reached",
+            severity=Severity.WARNING,
+            title=f"{len(operations)} of {declared} operations of {self.service} received no request: there was no time, "
+            "or nothing could be generated",
+            detail="\n".join(shown) + more + "\nstages.fuzz.max_time in harness.toml gives more time.",
+            place=Place(service=self.service),
+            reproduce=self.rerun,
+            key="many",
         )
 
     def _title(self, failure: Failure) -> str:

@@ -39,6 +39,8 @@ def read_stats(file: Path, *, seed: int) -> LoadResult:
     Raises:
         InfrastructureError: when the file is not that.
     """
+    if not file.stat().st_size:
+        raise InfrastructureError(f"{file} is empty: Locust could not write its result; is the disk full?")
     try:
         entries = TypeAdapter(list[_Entry]).validate_python(json.loads(file.read_bytes()))
     except (ValueError, ValidationError) as error:

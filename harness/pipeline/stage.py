@@ -156,7 +156,7 @@ class StageContext:
     send: Callable[[Event], None]
     redactor: Redactor = field(default_factory=Redactor)
     only: Mapping[str, str] = field(default_factory=dict)
-    _found: list[Finding] = field(default_factory=list)
+    _found: dict[str, Finding] = field(default_factory=dict)
 
     def settings_as(self, kind: type[S]) -> S:
         """Return the stage's settings as their own type."""
@@ -174,14 +174,14 @@ class StageContext:
 
     def found(self, finding: Finding) -> None:
         """Report a finding as it comes; `result` includes it. The same fingerprint is reported once."""
-        if all(finding.fingerprint != f.fingerprint for f in self._found):
-            self._found.append(finding)
+        if finding.fingerprint not in self._found:
+            self._found[finding.fingerprint] = finding
             self.send(FindingFound(stage=self.name, finding=finding))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Every finding reported so far."""
-        return tuple(self._found)
+        return tuple(self._found.values())
 
     def again(self, **only: str) -> str:
         """The command that runs this stage once more with the same randomness, narrowed as `--only` narrows it."""
@@ -206,7 +206,7 @@ class StageContext:
         for finding in findings:
             self.found(finding)
         return StageResult.conclude(
-            self.name, work=work, measures=measures, findings=self._found, artifacts=artifacts, reason=reason
+            self.name, work=work, measures=measures, findings=self.findings, artifacts=artifacts, reason=reason
         )
 
     def runtime(

@@ -47,9 +47,13 @@ def write_reports(
     """
     from harness.report.html import report_html
 
+    trouble: list[InfrastructureError] = []
     if run_directory.resolve() != out.resolve():
-        _write(run_directory / "result.json", (p.encode() for p in result_json(result)))
-    return (
+        try:
+            _write(run_directory / "result.json", (p.encode() for p in result_json(result)))
+        except InfrastructureError as error:  # `out` may be on a disk that has room
+            trouble.append(error)
+    written = (
         _write(out / "result.json", (p.encode() for p in result_json(result))),
         _write(out / "junit.xml", (junit_xml(result),)),
         _write(out / "summary.md", (summary_markdown(result).encode(),)),
@@ -57,6 +61,9 @@ def write_reports(
             out / "report.html", report_html(result, plan, system, run_directory, out, history=history, known=known)
         ),
     )
+    if trouble:
+        raise trouble[0]
+    return written
 
 
 def rebuild_reports(

@@ -163,7 +163,7 @@ def test_a_damaged_file_is_one_clear_message(file: Path, store: EvidenceStore) -
     file.write_bytes(b"this is no database " * 100)
     with pytest.raises(InfrastructureError, match=r"evidence\.db.*damaged: move it away"):
         store.runs()
-    with pytest.raises(InfrastructureError, match="run's own files are complete"):
+    with pytest.raises(InfrastructureError, match="What the run found stands"):
         store.save(run(1, 1.0))
 
 
