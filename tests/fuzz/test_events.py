@@ -129,3 +129,11 @@ def test_a_service_that_cannot_be_started_again_is_told_with_the_request_it_was_
     assert told.title.startswith("a takes no connections any more since GET /a/{id}")
     assert "started again and" not in told.detail
     assert "curl -i -X GET" in told.detail
+
+
+def test_operations_without_a_request_are_one_finding_that_names_some_of_them() -> None:
+    told = Teller("a", Redactor(), "harness run fuzz").many_never_reached([f"GET /{n}" for n in range(9000)], 10_000)
+
+    assert told.title.startswith("9000 of 10000 operations of a received no request")
+    assert told.detail.splitlines()[0] == "GET /0"
+    assert "... and 8950 more" in told.detail

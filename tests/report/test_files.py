@@ -172,3 +172,12 @@ except InfrastructureError as error:
 def test_a_passing_run_writes_no_failures(run_directory: Path) -> None:
     xml = JUnitXml.fromstring(junit_xml(fake_result(run_directory, passing=True)))
     assert (xml.failures, xml.errors) == (0, 0)
+
+
+def test_reports_reach_a_disk_with_room_when_the_runs_own_has_none(result: RunResult, tmp_path: Path) -> None:
+    (tmp_path / "full").write_text("in the way of the run's folder")
+
+    with pytest.raises(InfrastructureError, match=r"cannot write .*full.run.result\.json"):
+        write_reports(result, fake_plan(), fake_system(), tmp_path / "full" / "run", tmp_path / "out")
+
+    assert len(list((tmp_path / "out").iterdir())) == 4
