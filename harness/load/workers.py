@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from locust.runners import MasterRunner, WorkerRunner
@@ -23,32 +24,52 @@ _masters: dict[Environment, _Master] = {}
 class _Master:
     """Adds up what the workers report."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, runner: MasterRunner) -> None:
         user_class: Any = environment.user_classes[0]
         options = environment.parsed_options
         self._user_class, self._options = user_class, options
+        self._runner = runner
         self._recorder: Recorder | None = None
-        self._begun = self._latest = 0.0
+        # Nobody knows when the run began before each worker has told of its first walks.
+        self._early: list[Walk] = []
+        self._heard: set[str] = set()
+        self._latest = 0.0
 
-    def take(self, data: dict[str, Any]) -> None:
-        for text in data.get(_KEY, ()):
-            walk = from_json(Walk, text)
-            if self._recorder is None:
-                self._begun = walk.sample.intended
-                names = [j.name for j in self._user_class.journeys if j.weight > 0]
-                self._recorder = Recorder(names, begun=self._begun, warmup_s=self._option("warmup", "warmup"))
+    def take(self, worker: str, data: dict[str, Any]) -> None:
+        walks = [from_json(Walk, text) for text in data.get(_KEY, ())]
+        if not walks:
+            return
+        self._heard.add(worker)
+        if self._recorder is not None:
+            self._add(self._recorder, walks)
+            return
+        self._early.extend(walks)
+        if len(self._heard) >= self._runner.worker_count:
+            self._begin()
+
+    def _begin(self) -> Recorder:
+        begun = min(walk.sample.intended for walk in self._early)
+        names = [j.name for j in self._user_class.journeys if j.weight > 0]
+        self._recorder = Recorder(names, begun=begun, warmup_s=self._option("warmup", "warmup"))
+        self._add(self._recorder, self._early)
+        self._early = []
+        return self._recorder
+
+    def _add(self, recorder: Recorder, walks: Iterable[Walk]) -> None:
+        for walk in walks:
             self._latest = max(self._latest, walk.sample.intended)
-            self._recorder.add(walk)
+            recorder.add(walk)
 
     def _option(self, name: str, attribute: str) -> Any:
         value = getattr(self._options, name, None)
         return getattr(self._user_class, attribute) if value is None else value
 
     def result(self) -> LoadResult | None:
-        if self._recorder is None:
+        if self._recorder is None and not self._early:
             return None
+        recorder = self._recorder or self._begin()
         rate = self._option("arrival_rate", "rate")
-        return self._recorder.result(
+        return recorder.result(
             ended=self._latest + 1 / rate,
             arrival=self._option("arrival", "arrival"),
             rate=rate,
@@ -67,10 +88,10 @@ def connect(environment: Environment) -> None:
 
         environment.events.report_to_master.add_listener(send)  # type: ignore[no-untyped-call]  # Locust's hooks carry no types
     elif isinstance(environment.runner, MasterRunner):
-        master = _masters.setdefault(environment, _Master(environment))
+        master = _masters.setdefault(environment, _Master(environment, environment.runner))
 
-        def receive(data: dict[str, Any], **_: Any) -> None:
-            master.take(data)
+        def receive(client_id: str, data: dict[str, Any], **_: Any) -> None:
+            master.take(client_id, data)
 
         environment.events.worker_report.add_listener(receive)  # type: ignore[no-untyped-call]  # as above
 
