@@ -16,7 +16,7 @@ from harness.chaos.experiments import REFUSED, Experiment
 from harness.chaos.toxiproxy import ToxiproxyServer
 from harness.errors import UsageError
 from harness.system.guardian import Guardian
-from harness.system.model import Edge, System, is_loopback
+from harness.system.model import Edge, System
 from harness.system.runtime import ProcessRuntime
 
 __all__ = ["Rig", "proxied_edges"]
@@ -54,8 +54,7 @@ class Rig:
         """
         for edge in edges:
             target = urlsplit(self.runtime.addresses[edge.callee])
-            allowed = self.runtime.system.runtime.allow_targets
-            if not is_loopback(target.geturl()) and target.hostname not in allowed:
+            if not self.runtime.system.runtime.invites(target.geturl()):
                 raise UsageError(
                     f"{edge.callee} is at {target.geturl()}, which is not on loopback; faults on {edge.name} are refused. "
                     f"Allow its host in harness.toml: runtime.allow_targets = [{target.hostname!r}]"

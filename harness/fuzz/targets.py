@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UsageError, did_you_mean
-from harness.system.model import Service, System, is_loopback
+from harness.system.model import Service, System
 
 __all__ = ["Document", "Target", "candidates", "check_invited", "load_document", "shares"]
 
@@ -92,7 +92,7 @@ def check_invited(system: System, addresses: Mapping[str, str], services: Iterab
     for service in services:
         for url in (addresses[service.name], service.openapi if "//" in service.openapi else ""):
             host = urlsplit(url).hostname or ""
-            if url and not is_loopback(url) and host not in system.runtime.allow_targets:
+            if url and not system.runtime.invites(url):
                 raise UsageError(
                     f"fuzzing refuses {url} (service {service.name}): it is not on loopback. If traffic is welcome there, "
                     f'say so in harness.toml: runtime.allow_targets = ["{host}"].'

@@ -14,7 +14,7 @@ from harness.evidence import Artifact, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext
 from harness.system.config import Duration, Rate, Share, StageSettings
 from harness.system.mistakes import check_syntax
-from harness.system.model import System, is_loopback
+from harness.system.model import System
 
 __all__ = ["LoadSettings", "LoadStage"]
 
@@ -93,7 +93,7 @@ def check_targets(context: StageContext) -> None:
         raise UsageError("load is not put on production (runtime.production = true); synthetic checks only.")
     for service, url in context.addresses.items():
         host = urlsplit(url).hostname or url
-        if not is_loopback(url) and host not in context.system.runtime.allow_targets:
+        if not context.system.runtime.invites(url):
             raise UsageError(
                 f"services.{service} runs at {url}, which is not this machine: load refuses it. "
                 f'To allow it: [runtime] allow_targets = ["{host}"].'

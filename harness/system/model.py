@@ -157,6 +157,10 @@ class RuntimeSettings:
     production: bool = False
     allow_targets: tuple[str, ...] = ()
 
+    def invites(self, url: str) -> bool:
+        """Whether fuzz, load and fault traffic may go to `url`: loopback, or a host that is allowed by name."""
+        return is_loopback(url) or (urlsplit(url).hostname or "") in self.allow_targets
+
 
 @dataclass(frozen=True, slots=True)
 class Suites:
