@@ -76,7 +76,7 @@ async def test_a_page_of_records(pact: PactFactory) -> None:
         .with_query_parameter("limit", "2")
         .will_respond_with(200)
         .with_body(
-            {"items": match.each_like(RECORD, min=1), "next_cursor": match.str("cursor")},
+            {"items": match.each_like(RECORD, min=1), "next_cursor": match.str("c0123456789abcdef")},
             content_type="application/json",
         )
     )
@@ -84,7 +84,7 @@ async def test_a_page_of_records(pact: PactFactory) -> None:
         async with CatalogClient(str(server.url), PATIENT) as catalog:
             page = await catalog.page(2)
     assert page.items[0].title == "Blue Train"
-    assert page.next_cursor == "cursor"
+    assert page.next_cursor == "c0123456789abcdef"
 
 
 async def test_a_cursor_nobody_gave_out(pact: PactFactory) -> None:

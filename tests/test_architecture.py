@@ -21,7 +21,8 @@ CAPABILITIES = {"contracts", "fuzz", "load", "chaos", "synthetic"}
 ALLOWED: dict[str, set[str]] = {
     **BELOW,
     **{c: {"pipeline", "system", "evidence"} for c in CAPABILITIES},
-    "report": {"pipeline", "system", "evidence"},
+    # What two documents, or a contract and a document, differ in has a page too.
+    "report": {"contracts", "pipeline", "system", "evidence"},
     "starter": {"system", "evidence"},
     "testing": {"contracts", "pipeline", "system", "evidence"},
     "cli": {"report", "testing", "starter", *CAPABILITIES, "pipeline", "system", "evidence"},

@@ -62,3 +62,11 @@ def test_the_published_schema_of_harness_toml_is_the_current_one() -> None:
     written = json.loads((ROOT / "docs/reference/harness.schema.json").read_text(encoding="utf-8"))
 
     assert written == config_schema(), "run: harness schema > docs/reference/harness.schema.json"
+
+
+def test_the_page_of_rules_is_the_current_catalogue() -> None:
+    from harness.report.changes import rules_table
+
+    written = (ROOT / "docs/reference/diff-rules.md").read_text(encoding="utf-8")
+
+    assert written == rules_table(), "run: harness diff --rules > docs/reference/diff-rules.md"

@@ -21,7 +21,10 @@ _COMMANDS = {
     "up": ("harness.cli.up", "Start the system and keep it running until Ctrl-C"),
     "run": ("harness.cli.run", "Run the pipeline, or some of its stages, to one verdict"),
     "report": ("harness.cli.report", "Write the reports of a past run again"),
+    "diff": ("harness.cli.diff", "Say what two versions of an API document changed, and whom that breaks"),
     "baseline": ("harness.cli.baseline", "Accept today's API documents as the committed baselines"),
+    "usage": ("harness.cli.usage", "Show which consumer uses which part of an API, and what nobody uses"),
+    "compare": ("harness.cli.compare", "Check pacts against the provider's API document, nothing running"),
     "toxiproxy": ("harness.cli.toxiproxy", "Run the built-in Toxiproxy-compatible server"),
 }
 

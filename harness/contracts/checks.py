@@ -63,6 +63,10 @@ def examine(raw: bytes, kind: DocumentKind, baseline: Path) -> Examined:
         old = parse(baseline.read_bytes(), kind)
     except (DocumentError, OSError) as error:
         return Examined(problems, baseline_problem=str(error), operations=compare(content, content).operations)
+    if not any(old.get(part) for part in ("paths", "webhooks", "channels", "operations")):
+        # Compared with nothing, everything is an addition, and no break would ever be seen.
+        problem = "describes no operation and no message, so nothing can be compared with it"
+        return Examined(problems, baseline_problem=problem, operations=compare(content, content).operations)
     comparison = compare(old, content)
     return Examined(problems, comparison.changes, operations=comparison.operations, compared=True)
 

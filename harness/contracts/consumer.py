@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from harness.contracts.edges import edge_name
 from harness.contracts.pacts import InteractionKind, Pact, same
 from harness.contracts.source import FolderSource
-from harness.contracts.testlog import CollectionProblem, Published, Session, TestEnded, read
+from harness.contracts.testlog import CollectionProblem, Published, Replayed, Session, TestEnded, read
+from harness.contracts.tolerance import tolerance_findings
 from harness.errors import InfrastructureError
 from harness.evidence import Finding, Measure, Place, Severity, StageResult, Status
 from harness.system.children import ChildResult, log_tail, run_child
@@ -41,6 +42,7 @@ class _Run:
     collection: tuple[CollectionProblem, ...]
     published: tuple[Published, ...]
     session: Session | None
+    replayed: tuple[Replayed, ...] = ()
 
     def count(self, outcome: str) -> int:
         return sum(t.outcome == outcome for t in self.tests)
@@ -63,6 +65,8 @@ async def run_consumer_tests(context: StageContext, settings: ConsumerSettings) 
     for finding in _differences(context, produced, committed):
         context.found(finding)
     for finding in _uncovered(context, produced):
+        context.found(finding)
+    for finding in tolerance_findings(context, run.replayed, settings.tolerance):
         context.found(finding)
     _drop_stale(run, fresh)
     return _conclude(context, run, produced)
@@ -90,6 +94,9 @@ async def _run_pytest(context: StageContext, settings: ConsumerSettings, suite: 
     workers = _workers(suite, context.jobs)
     argv += ["-n", str(workers)]
     argv += ["--pact-dir", str(fresh), "--harness-report", str(report)]
+    if settings.tolerance:
+        argv += [f"--tolerant-reader={settings.tolerance}", f"--tolerant-reader-seed={context.seed}"]
+        argv += [f"--tolerant-reader-limit={min(settings.tolerance_limit, settings.time_limit / 4):.1f}"]
     if not _mentions(suite, "schemathesis"):
         # Its pytest plugin takes two seconds to load, in every worker.
         argv += ["-p", "no:schemathesis"]
@@ -108,6 +115,7 @@ async def _run_pytest(context: StageContext, settings: ConsumerSettings, suite: 
         collection=tuple(r for r in records if isinstance(r, CollectionProblem)),
         published=tuple(r for r in records if isinstance(r, Published)),
         session=next((r for r in records if isinstance(r, Session)), None),
+        replayed=tuple(r for r in records if isinstance(r, Replayed)),
     )
 
 
@@ -277,12 +285,17 @@ def _work(tests: int, produced: Sequence[Pact]) -> dict[str, int]:
 def _conclude(context: StageContext, run: _Run, produced: Sequence[Pact]) -> StageResult:
     ran = run.count("passed") + run.count("failed")
     work = _work(ran, produced)
+    if run.replayed:
+        work["perturbations"] = sum(max(r.replays - 1, 0) for r in run.replayed)
     artifacts = [context.artifact(run.child.log, "pytest output")] if run.child.log.exists() else []
     artifacts += [context.artifact(p.file, f"pact {p.edge}", "application/json") for p in produced if p.file]
     result = context.result(
         work=work,
         measures=[Measure(f"consumer.{what}", count, "count") for what, count in work.items()]
-        + [Measure("consumer.skipped", run.count("skipped"), "count")],
+        + [
+            Measure("consumer.skipped", run.count("skipped"), "count"),
+            Measure("consumer.replaying", round(sum(r.duration_s for r in run.replayed), 3), "s"),
+        ],
         artifacts=artifacts,
     )
     contracts = context.system.suites.contracts

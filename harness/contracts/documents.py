@@ -12,7 +12,19 @@ from typing import Any
 from harness.system.auth import resolve
 from harness.system.model import Service, System
 
-__all__ = ["Declared", "DocumentError", "DocumentKind", "baseline_file", "declared", "fetch", "parse", "render"]
+__all__ = [
+    "Declared",
+    "DocumentError",
+    "DocumentKind",
+    "baseline_file",
+    "declared",
+    "decode",
+    "download",
+    "fetch",
+    "parse",
+    "parse_any",
+    "render",
+]
 
 _FETCH_S = 15.0
 _MAX_NODES = 2_000_000
@@ -113,6 +125,31 @@ async def _download(document: Declared, url: str, root: Path, max_bytes: int) ->
     return body
 
 
+def download(url: str, max_bytes: int) -> bytes:
+    """Get a document from a URL, within 15 s in all.
+
+    Raises:
+        DocumentError: when it cannot be had, or is larger than `max_bytes`.
+    """
+    import anyio
+    import httpx
+
+    async def get() -> tuple[int, bytes]:
+        with anyio.fail_after(_FETCH_S):
+            async with httpx.AsyncClient(trust_env=False, timeout=_FETCH_S, follow_redirects=True) as client:
+                return await _get(client, url, {}, max_bytes)
+
+    try:
+        status, body = anyio.run(get)
+    except TimeoutError:
+        raise DocumentError(f"did not come within {_FETCH_S:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise DocumentError(f"cannot be fetched: {error or type(error).__name__}") from None
+    if status != 200:
+        raise DocumentError(f"cannot be fetched: it answered {status}")
+    return body
+
+
 async def _get(client: Any, url: str, headers: Mapping[str, str], max_bytes: int) -> tuple[int, bytes]:
     body = bytearray()
     async with client.stream("GET", url, headers=headers) as response:
@@ -133,17 +170,50 @@ def parse(raw: bytes, kind: DocumentKind) -> dict[str, Any]:
     Raises:
         DocumentError: when it is not.
     """
-    value = _decode(raw)
+    value = decode(raw)
     if not isinstance(value, dict):
         raise DocumentError(f"is not {kind.label}: an object was expected, found a {type(value).__name__}")
-    version = value.get(kind)
-    if version is None and "swagger" in value:
+    if kind not in value and "swagger" in value:
         raise DocumentError(f"is Swagger {value['swagger']}; convert it to OpenAPI 3")
+    _check_version(value, kind)
+    return value
+
+
+def parse_any(raw: bytes) -> tuple[DocumentKind, dict[str, Any]]:
+    """Read JSON or YAML that is a document of either kind; Swagger 2.0 counts as OpenAPI and is left as it is.
+
+    Raises:
+        DocumentError: when it is neither.
+    """
+    value = decode(raw)
+    if not isinstance(value, dict):
+        raise DocumentError(f"is no API document: an object was expected, found a {type(value).__name__}")
+    if str(value.get("swagger", "")).startswith("2."):
+        return DocumentKind.OPENAPI, value
+    kind = next((k for k in DocumentKind if k in value), None)
+    if kind is None:
+        keys = ", ".join(sorted(map(str, value))[:5]) or "nothing"
+        raise DocumentError(f"is no API document: it has neither `openapi` nor `asyncapi` nor `swagger`, but {keys}")
+    _check_version(value, kind)
+    return kind, value
+
+
+def _check_version(value: Mapping[str, Any], kind: DocumentKind) -> None:
+    version = value.get(kind)
     accepted = ("3.0", "3.1") if kind is DocumentKind.OPENAPI else ("2.", "3.0")
     if not isinstance(version, str) or not version.startswith(accepted):
         found = "has no version" if version is None else f"says version {version!r}"
         known = "3.0 and 3.1" if kind is DocumentKind.OPENAPI else "2.x and 3.0"
         raise DocumentError(f"is not {kind.label}: the field `{kind}` {found}; {known} are understood")
+
+
+def decode(raw: bytes) -> object:
+    """Read JSON or YAML within limits of size and depth.
+
+    Raises:
+        DocumentError: when it is neither, or too much.
+    """
+    value = _decode(raw)
     _check_size(value)
     return value
 
@@ -164,9 +234,10 @@ def _decode(raw: bytes) -> object:
 def _decode_yaml(raw: bytes, problem: str) -> object:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    from harness.contracts.quickyaml import load
+
     try:
-        value: object = yaml.load(raw, Loader=loader)  # a safe loader, in C where there is one
+        value = load(raw)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise DocumentError(f"is neither JSON nor YAML: {str(error).splitlines()[0]}") from None
     if isinstance(value, str):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.contracts.edges import edge_name
 from harness.contracts.pacts import Interaction, InteractionKind, Pact, file_name
 from harness.contracts.verification import InteractionResult, PactResult
 from harness.evidence import Exchange, Finding, Place, Redactor, Severity
+from harness.system.traces import trace_lines
 
 if TYPE_CHECKING:
     from harness.contracts.relay import Told
@@ -21,13 +24,18 @@ __all__ = ["Judged", "judge", "reproduce"]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """How many interactions were really verified: an answer of the provider was compared with what was agreed."""
+    """How many interactions were really verified: an answer of the provider was compared with what was agreed.
+
+    Args:
+        kept: those of both kinds whose answer was as agreed.
+    """
 
     interactions: int = 0
     messages: int = 0
+    kept: int = 0
 
     def __add__(self, other: Judged) -> Judged:
-        return Judged(self.interactions + other.interactions, self.messages + other.messages)
+        return Judged(self.interactions + other.interactions, self.messages + other.messages, self.kept + other.kept)
 
 
 def reproduce(provider: str) -> str:
@@ -38,8 +46,15 @@ def reproduce(provider: str) -> str:
 def _reproduce(context: StageContext, pact: Pact, edge: str) -> str:
     """The command that verifies one contract again; one that is not published yet has to be produced first."""
     published = context.root / context.system.suites.pacts / file_name(pact.consumer, pact.provider)
-    known = pact.file is not None and published.is_file() and published.read_bytes() == pact.file.read_bytes()
+    elsewhere = bool(pact.origin)
+    known = elsewhere or (
+        pact.file is not None and published.is_file() and published.read_bytes() == pact.file.read_bytes()
+    )
     return f"harness run {'' if known else 'consumer '}provider --only edge={edge.replace(' -> ', ':')}"
+
+
+def _narrowed(interaction: Interaction | None) -> str:
+    return f" --only {shlex.quote(f'interaction={interaction.description}')}" if interaction else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +64,12 @@ class _Case:
     context: StageContext
     service: Service
     pact: Pact
+    logs: Mapping[str, Path]
+
+    @property
+    def forgiven(self) -> str:
+        """What a title starts with where a mismatch is only told."""
+        return "work in progress: " if self.pact.wip else "pending: "
 
     def clean(self, text: str) -> str:
         """Text without secrets; the header that lets a caller in is one, whatever it is called."""
@@ -66,8 +87,12 @@ class _Case:
         severity: Severity = Severity.ERROR,
         exchange: Exchange | None = None,
         key: str = "",
+        trace_id: str = "",
     ) -> Finding:
-        """A finding in the right place."""
+        """A finding in the right place, with what the provider logged about it."""
+        logged = [self.clean(line) for line in trace_lines(self.logs, trace_id)]
+        if logged:
+            detail = "\n".join([detail, "Logged about this trace, when the request was sent again:", *logged])
         edge = edge_name(self.context.system, self.pact)
         return Finding(
             rule=f"provider.{rule}",
@@ -79,25 +104,35 @@ class _Case:
                 edge=edge,
                 consumer=self.pact.consumer,
                 operation=interaction.operation if interaction else "",
-                file=f"{self.context.system.suites.pacts}/{file_name(self.pact.consumer, self.pact.provider)}",
+                file=self.pact.origin
+                or f"{self.context.system.suites.pacts}/{file_name(self.pact.consumer, self.pact.provider)}",
             ),
             exchange=exchange,
-            reproduce=_reproduce(self.context, self.pact, edge),
+            trace_id=trace_id,
+            reproduce=_reproduce(self.context, self.pact, edge) + _narrowed(interaction),
             key=key or (interaction.key if interaction else ""),
         )
 
 
-def judge(context: StageContext, service: Service, pact: Pact, result: PactResult | None, log: str) -> Judged:
+def judge(
+    context: StageContext,
+    service: Service,
+    pact: Pact,
+    result: PactResult | None,
+    log: str,
+    logs: Mapping[str, Path],
+) -> Judged:
     """Report every finding on one pact.
 
     Args:
         result: what the verifier said; None when it did not come to this pact.
         log: last lines of the verifier's log, for when it said too little.
+        logs: log file of each instance of the provider, by its name.
 
     Returns:
         How much was really verified.
     """
-    case = _Case(context, service, pact)
+    case = _Case(context, service, pact, logs)
     reported = {r.key: r for r in result.interactions} if result else {}
     askable = [i for i in pact.interactions if service.messages or i.kind is InteractionKind.HTTP]
     for finding in _general(case, result, len(askable), log):
@@ -105,6 +140,7 @@ def judge(context: StageContext, service: Service, pact: Pact, result: PactResul
     silent = set(result.messages) if result else set()
     untold = {t.state for t in result.states if t.action == "setup"} if result else set()
     counts = {True: 0, False: 0}
+    kept = 0
     for interaction in askable:
         one = reported.get(interaction.key)
         found = list(_on_interaction(case, interaction, one, untold, silent))
@@ -113,7 +149,8 @@ def judge(context: StageContext, service: Service, pact: Pact, result: PactResul
         http = interaction.kind is InteractionKind.HTTP
         vacuous = interaction.description in silent and not http
         counts[http] += one is not None and one.status != "error" and not vacuous
-    return Judged(counts[True], counts[False])
+        kept += one is not None and one.status == "ok" and not vacuous
+    return Judged(counts[True], counts[False], kept)
 
 
 def _general(case: _Case, result: PactResult | None, askable: int, log: str) -> Iterable[Finding]:
@@ -136,8 +173,12 @@ def _general(case: _Case, result: PactResult | None, askable: int, log: str) -> 
 
 
 def _on_state(case: _Case, told: Told) -> Finding:
-    hit = [i.description for i in case.pact.interactions if told.state in i.states]
-    needed = "needed by: " + "; ".join(dict.fromkeys(hit))
+    hit = [i for i in case.pact.interactions if told.state in i.states]
+    needed = "needed by: " + "; ".join(dict.fromkeys(i.description for i in hit))
+    # A state is part of what a consumer asks for: what is new to the provider may bring a new one.
+    pending = bool(hit) and all(i.pending for i in hit)
+    severity = Severity.WARNING if pending else Severity.ERROR
+    prefix = case.forgiven if pending else ""
     name = case.service.name
     if told.action == "teardown":
         title = f'{name} could not leave the provider state "{told.state}"'
@@ -151,13 +192,15 @@ def _on_state(case: _Case, told: Told) -> Finding:
     if not told.answer:
         return case.finding(
             "state_unhandled",
-            f'nobody puts {name} into the state "{told.state}" that {case.pact.consumer} relies on',
+            f'{prefix}nobody puts {name} into the state "{told.state}" that {case.pact.consumer} relies on',
+            severity=severity,
             detail=f"{needed}\nSet services.{name}.states in harness.toml to the path of a provider-state handler.",
             key=told.state,
         )
     return case.finding(
         "state_unhandled",
-        f'{name} cannot be put into the state "{told.state}" that {case.pact.consumer} relies on',
+        f'{prefix}{name} cannot be put into the state "{told.state}" that {case.pact.consumer} relies on',
+        severity=severity,
         detail=f"its handler answered: {case.clean(told.answer)}\n{needed}",
         key=told.state,
     )
@@ -180,7 +223,7 @@ def _on_interaction(
             f"{name} answered with an empty message for {what} that {pact.consumer} reads",
             interaction=interaction,
         )
-    elif interaction.kind is InteractionKind.ASYNC and not interaction.raw.get("contents"):
+    elif not _specified(interaction):
         yield case.finding(
             "message_unspecified",
             f"the contract of {pact.consumer} says nothing about the contents of {what}: any message would do",
@@ -196,7 +239,20 @@ def _on_interaction(
             detail="\n".join(result.problems),
             interaction=interaction,
             exchange=_exchange(case, result),
+            trace_id=result.trace_id,
         )
+
+
+def _specified(interaction: Interaction) -> bool:
+    """Whether the interaction says anything about what is answered; of HTTP, a status always is."""
+    raw = interaction.raw
+    match interaction.kind:
+        case InteractionKind.ASYNC:
+            return bool(raw.get("contents"))
+        case InteractionKind.SYNC:
+            replies = raw.get("response") or ()
+            return any(isinstance(r, dict) and r.get("contents") for r in replies)
+    return True
 
 
 def _mismatch(case: _Case, interaction: Interaction, result: InteractionResult) -> Finding:
@@ -205,7 +261,7 @@ def _mismatch(case: _Case, interaction: Interaction, result: InteractionResult) 
     lines = "\n".join(case.clean(p) for p in result.problems)
     title = f'{name} breaks {consumer}: "{interaction.description}": {lines.splitlines()[0]}'
     if interaction.pending:
-        title = f"pending: {title}"
+        title = f"{case.forgiven}{title}"
     return case.finding(
         "mismatch",
         title,
@@ -213,6 +269,7 @@ def _mismatch(case: _Case, interaction: Interaction, result: InteractionResult) 
         interaction=interaction,
         severity=Severity.WARNING if interaction.pending else Severity.ERROR,
         exchange=_exchange(case, result),
+        trace_id=result.trace_id,
     )
 
 

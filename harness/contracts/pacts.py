@@ -79,6 +79,12 @@ class Pact:
     Args:
         file: where it was read; None for one that is only in memory.
         version: major version of the Pact specification it is written in.
+        origin: how messages call where it came from, when that was no file, such as its URL.
+        pending: whether its provider never kept it on its branch, so that mismatches are only told; each of its
+            interactions then is pending, too.
+        wip: whether it is pending and nobody asked for it: work in progress of a consumer.
+        notices: what the broker says about it, such as why it is verified.
+        links: what the broker says can be done with it, URLs by relation, such as `pb:publish-verification-results`.
     """
 
     consumer: str
@@ -86,6 +92,11 @@ class Pact:
     interactions: tuple[Interaction, ...]
     version: int = _NEWEST
     file: Path | None = None
+    origin: str = ""
+    pending: bool = False
+    wip: bool = False
+    notices: tuple[str, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def edge(self) -> str:
@@ -193,14 +204,23 @@ def _type(value: object) -> str:
 
 
 def render_pact(pact: Pact) -> bytes:
-    """Write a V4 pact so that the same content is always the same bytes: sorted, and free of tool versions."""
+    """Write a pact so that the same content is always the same bytes: sorted, and free of tool versions.
+
+    It stays in the version it was written in: the parts of an interaction mean other things in another.
+    """
     ordered = sorted(pact.interactions, key=lambda i: (i.description, i.key, i.kind))
-    raw = {
+    old_messages = [i.raw for i in ordered if i.kind is not InteractionKind.HTTP] if pact.version < _NEWEST else []
+    raw: dict[str, Any] = {
         "consumer": {"name": pact.consumer},
         "provider": {"name": pact.provider},
-        "interactions": [i.raw for i in ordered],
-        "metadata": {"pactSpecification": {"version": "4.0"}},
+        "interactions": [i.raw for i in ordered if not old_messages or i.kind is InteractionKind.HTTP],
+        "metadata": {"pactSpecification": {"version": "4.0" if pact.version >= _NEWEST else f"{pact.version}.0.0"}},
     }
+    if old_messages:
+        # Before version 4 a pact is of one kind; pact takes one with "interactions" for one over HTTP.
+        raw["messages"] = old_messages
+        if not raw["interactions"]:
+            del raw["interactions"]
     return (json.dumps(raw, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import secrets
+import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import urlencode, urlsplit
 
-__all__ = ["Relay", "Told", "send_request"]
+__all__ = ["Relay", "Told", "exchange", "send_request"]
 
 # pact asks again, for up to two minutes, when a test endpoint answers 5xx; it takes a 4xx as the answer it is.
 _REFUSED = 424
@@ -108,7 +111,7 @@ class Relay:
 
     def _change(self, state: str, action: str, parameters: Mapping[str, Any]) -> tuple[int, str]:
         body = json.dumps({"state": state, "params": dict(parameters), "action": action}).encode()
-        status, _, answer = _exchange(
+        status, _, answer = exchange(
             "POST", self._states_url, {"Content-Type": "application/json"}, body, self._timeout_s
         )
         text = answer.decode(errors="replace")[:_BODY_CHARS]
@@ -116,7 +119,7 @@ class Relay:
 
     def message(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
         """Ask the provider for a message."""
-        status, headers, answer = _exchange(
+        status, headers, answer = exchange(
             "POST", self._messages_url, {"Content-Type": "application/json"}, body, self._timeout_s
         )
         if 200 <= status < 300 and not answer.strip():
@@ -152,36 +155,67 @@ class Relay:
         return Handler
 
 
-def _exchange(
+def exchange(
     method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
 ) -> tuple[int, dict[str, str], bytes]:
-    """One HTTP exchange; status 0 with the reason as body when no answer came."""
+    """One HTTP exchange; status 0 with the reason as body when no whole answer came.
+
+    Args:
+        timeout_s: the longest the whole exchange may take, in seconds; also for an answer that comes byte by byte.
+    """
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=timeout_s)
+    late = threading.Event()
+    # The time-out of a socket starts anew with every byte; this is the limit for all of them together.
+    limit = threading.Timer(timeout_s, _cut, (connection, late))
+    limit.daemon = True
     try:
-        connection.request(
-            method, f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}", body, dict(headers)
-        )
+        connection.connect()
+        limit.start()
+        path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+        connection.request(method, path, body, dict(headers))
         answer = connection.getresponse()
-        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read(_MAX_BYTES)
-    except (OSError, http.client.HTTPException) as error:
-        return 0, {}, f"no answer: {error or type(error).__name__}".encode()
+        content = answer.read(_MAX_BYTES + 1)
+        problem = "it ended too early" if answer.length else ""
+        problem = f"its body is longer than {_MAX_BYTES // 1_000_000} MB" if len(content) > _MAX_BYTES else problem
+        problem = f"it was not complete after {timeout_s:g} s" if late.is_set() else problem
+        if not problem:
+            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, content
+        return 0, {}, f"no whole answer: HTTP {answer.status}, but {problem}".encode()
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = f"none after {timeout_s:g} s" if late.is_set() else str(error) or type(error).__name__
+        return 0, {}, f"no answer: {reason}".encode()
     finally:
+        limit.cancel()
         connection.close()
 
 
-def send_request(base_url: str, request: Mapping[str, Any], timeout_s: float) -> tuple[str, str]:
-    """Send a pact's request and return request and response as text."""
+def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
+    """End an exchange from outside: whoever reads from its socket sees it end."""
+    late.set()
+    plain: socket.socket | None = connection.sock
+    if plain is not None:
+        with suppress(OSError):
+            # Not the method of a TLS socket, which would take its session away under the reader.
+            socket.socket.shutdown(plain, socket.SHUT_RDWR)
+
+
+def send_request(base_url: str, request: Mapping[str, Any], timeout_s: float, trace_id: str) -> tuple[str, str]:
+    """Send a pact's request under a W3C trace id and return request and response as text."""
     method, path = str(request.get("method", "GET")).upper(), str(request.get("path", "/"))
     query = request.get("query")
     if query:
         path += "?" + (query if isinstance(query, str) else urlencode(query, doseq=True))
     headers = {
-        k: v if isinstance(v, str) else ", ".join(map(str, v)) for k, v in (request.get("headers") or {}).items()
+        k: v if isinstance(v, str) else ", ".join(map(str, v))
+        for k, v in (request.get("headers") or {}).items()
+        if k.lower() != "traceparent"
     }
+    # W3C Trace Context, section 3.2: version, trace id, parent id, flags (sampled).
+    headers["traceparent"] = f"00-{trace_id}-{secrets.token_hex(8)}-01"
     body = _body(request.get("body"))
-    status, answered, content = _exchange(method, base_url.rstrip("/") + path, headers, body, timeout_s)
+    status, answered, content = exchange(method, base_url.rstrip("/") + path, headers, body, timeout_s)
     asked = _as_text(f"{method} {path}", headers, body or b"")
     return asked, _as_text(f"HTTP {status}", answered, content) if status else content.decode(errors="replace")
 

@@ -1,4 +1,4 @@
-"""The schema stage: every document is had, checked and compared with its baseline; and baselines are written here."""
+"""The schema stage: every document is had, checked and compared with its baseline, and a change says whom it hits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_process
 
+from harness.contracts.baselines import ACCEPT_COMMAND
 from harness.contracts.checks import Examined, examine
 from harness.contracts.compat import Change, Level
 from harness.contracts.documents import (
@@ -20,31 +21,38 @@ from harness.contracts.documents import (
     declared,
     fetch,
     parse,
-    render,
 )
-from harness.errors import UsageError, did_you_mean
+from harness.contracts.pacts import Pact
+from harness.contracts.sources import source_for
+from harness.contracts.usage.usage import Usage, usage_of
+from harness.contracts.usage.verdicts import Consequence, Verdicts
+from harness.errors import HarnessError
 from harness.evidence import Artifact, Finding, Measure, Place, Severity, StageResult, Status
+from harness.system.model import EdgeKind
 
 if TYPE_CHECKING:
     from harness.contracts.settings import SchemaSettings
     from harness.pipeline.stage import StageContext
     from harness.system.model import System
 
-__all__ = ["ACCEPT_COMMAND", "accept_baselines", "check_documents", "write_baselines"]
+__all__ = ["check_documents"]
 
-#: The command that writes baselines; `{service}` is filled in.
-ACCEPT_COMMAND = "harness baseline {service}"
-_MAX_BYTES = 200_000_000
 # Up to here a document is checked in well under a second; a process, which can be ended, would take longer to start.
 _SMALL_BYTES = 256_000
-_SEVERITY = {Level.BREAKING: Severity.ERROR, Level.RISKY: Severity.WARNING, Level.COMPATIBLE: Severity.INFO}
+_MAX_PLACES = 20
+_SEVERITY = {Level.BREAKING: Severity.ERROR, Level.WARNING: Severity.WARNING, Level.COMPATIBLE: Severity.INFO}
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What the stage has done so far."""
+    """What the stage has done so far, and the contracts it asks.
+
+    Args:
+        pacts: every published pact; None where one of them cannot be read, as then nobody is known to be safe.
+    """
 
     total: int
+    pacts: tuple[Pact, ...] | None = None
     documents: int = 0
     operations: int = 0
     compared: int = 0
@@ -57,7 +65,7 @@ async def check_documents(context: StageContext, settings: SchemaSettings) -> St
     _note_bare_services(context, wanted)
     for finding in _orphans(context):
         context.found(finding)
-    tally = _Tally(total=len(wanted))
+    tally = _Tally(total=len(wanted), pacts=await anyio.to_thread.run_sync(_published, context))
     limiter = anyio.CapacityLimiter(max(context.jobs, 1))
     async with anyio.create_task_group() as tasks:
         for document in wanted:
@@ -68,6 +76,21 @@ async def check_documents(context: StageContext, settings: SchemaSettings) -> St
     if not wanted:
         return replace(result, status=Status.INCONCLUSIVE, reason="no service has an OpenAPI or AsyncAPI document")
     return result
+
+
+def _published(context: StageContext) -> tuple[Pact, ...] | None:
+    """The contracts of every known consumer; None where some may be missing, as then nobody can be said to be safe."""
+    try:
+        source = source_for(context.system, context.root)
+        contracts = source.contracts()
+    except HarnessError as error:
+        context.note(f"{error}: every change counts as the specification has it")
+        return None
+    if contracts.unreadable:
+        broken = contracts.unreadable[0]
+        context.note(f"{broken.name} {broken.problem}: every change counts as the specification has it")
+        return None
+    return contracts.pacts
 
 
 def _note_bare_services(context: StageContext, wanted: Sequence[Declared]) -> None:
@@ -125,7 +148,42 @@ async def _examine(
     tally.documents += 1
     tally.operations += examined.operations
     tally.compared += examined.compared
-    return [*_invalid(document, examined), *_compared(context, document, examined, baseline)]
+    if not examined.operations:
+        return [*_invalid(document, examined), _empty(document)]
+    verdicts = await anyio.to_thread.run_sync(_verdicts, context, settings, document, tally.pacts, baseline, examined)
+    return [*_invalid(document, examined), *_compared(context, document, examined, baseline, verdicts)]
+
+
+def _verdicts(
+    context: StageContext,
+    settings: SchemaSettings,
+    document: Declared,
+    pacts: tuple[Pact, ...] | None,
+    baseline: Path,
+    examined: Examined,
+) -> Verdicts:
+    """Who uses the committed document; nothing is known when there is none, or not every contract can be read."""
+    if not examined.changes or not pacts:
+        return Verdicts(Usage())
+    usage = usage_of(pacts, parse(baseline.read_bytes(), document.kind), document.service.name)
+    return Verdicts(usage, _strict(context.system, document, usage, settings))
+
+
+def _strict(system: System, document: Declared, usage: Usage, settings: SchemaSettings) -> str:
+    """Why a breaking change is an error even where no known consumer uses what changed; empty when it is not."""
+    service = document.service.name
+    if settings.unused == "error":
+        return 'No known consumer uses what changed; with [stages.schema] unused = "error" that makes no difference.'
+    kind = EdgeKind.HTTP if document.kind is DocumentKind.OPENAPI else EdgeKind.EVENTS
+    partners = {e.caller for e in system.edges_to(service) if e.kind is kind}
+    if kind is EdgeKind.EVENTS:
+        partners |= {e.callee for e in system.edges_from(service) if e.kind is kind}
+    silent = sorted(partners - set(usage.consumers))
+    if silent:
+        return f"{', '.join(silent)} uses it too, without a contract: it is not known what would break."
+    if not partners or (service == system.entry and kind is EdgeKind.HTTP):
+        return f"No known consumer uses what changed, but {service} also serves clients outside of the system."
+    return ""
 
 
 async def _examined(raw: bytes, kind: DocumentKind, baseline: Path) -> Examined:
@@ -166,6 +224,18 @@ def _unfinished(document: Declared, limit_s: float, size: int) -> Finding:
     )
 
 
+def _empty(document: Declared) -> Finding:
+    return Finding(
+        rule="schema.says_nothing",
+        severity=Severity.ERROR,
+        title=f"{document.title} describes no operation and no message: there is nothing to check",
+        detail="Is it the right document? A service without an API of this kind needs none in harness.toml.",
+        place=Place(service=document.service.name, file=_file(document)),
+        key=document.kind,
+        reproduce=f"harness run schema --only service={document.service.name}",
+    )
+
+
 def _invalid(document: Declared, examined: Examined) -> list[Finding]:
     return [
         Finding(
@@ -180,7 +250,9 @@ def _invalid(document: Declared, examined: Examined) -> list[Finding]:
     ]
 
 
-def _compared(context: StageContext, document: Declared, examined: Examined, baseline: Path) -> list[Finding]:
+def _compared(
+    context: StageContext, document: Declared, examined: Examined, baseline: Path, verdicts: Verdicts
+) -> list[Finding]:
     name = document.service.name
     shown = f"{context.system.suites.baselines}/{baseline.name}"
     accept = ACCEPT_COMMAND.format(service=name)
@@ -198,77 +270,29 @@ def _compared(context: StageContext, document: Declared, examined: Examined, bas
                 reproduce=accept,
             )
         ]
-    return [_changed(document, change, shown, accept) for change in examined.changes]
+    folder = context.system.suites.pacts
+    return [_changed(document, change, verdicts.of(change), shown, folder) for change in examined.changes]
 
 
-def _changed(document: Declared, change: Change, baseline: str, accept: str) -> Finding:
-    consequence = {
-        Level.BREAKING: "A client that keeps to the committed document can fail.",
-        Level.RISKY: "Whether a client fails depends on how it was written.",
-        Level.COMPATIBLE: "Clients that keep to the committed document go on as before.",
-    }[change.level]
-    also = f"\nSeen in {', '.join(change.also)} as well." if change.also else ""
+def _changed(document: Declared, change: Change, meant: Consequence, baseline: str, pacts: str) -> Finding:
+    accept = ACCEPT_COMMAND.format(service=document.service.name)
+    lines = [meant.detail]
+    if change.example:
+        lines.append(f"For example: {change.example}")
+    if change.also:
+        lines.append(f"Seen in {', '.join(change.also)} as well.")
+    if meant.places:
+        lines.append("The contracts say so in:")
+        lines += [f"  {pacts}/{place}" for place in meant.places[:_MAX_PLACES]]
+        if len(meant.places) > _MAX_PLACES:
+            lines.append(f"  and {len(meant.places) - _MAX_PLACES:,} further places")
+    lines.append(f"If it is meant: `{accept}`, and commit {baseline}.")
     return Finding(
         rule=f"schema.{change.rule}",
-        severity=_SEVERITY[change.level],
-        title=f"{document.service.name} {change.text}",
-        detail=f"{consequence}{also}\nIf it is meant: `{accept}`, and commit {baseline}.",
+        severity=_SEVERITY[meant.level],
+        title=f"{document.service.name} {change.text}" + (f": {meant.title}" if meant.title else ""),
+        detail="\n".join(lines),
         place=Place(service=document.service.name, operation=change.operation, file=baseline, pointer=change.pointer),
         key=f"{change.direction} {change.facts}" if change.facts else change.direction,
         reproduce=f"harness run schema --only service={document.service.name}",
     )
-
-
-async def accept_baselines(
-    system: System, *, root: Path, directory: Path, services: Iterable[str] = ()
-) -> tuple[Path, ...]:
-    """Start the system, and write the documents of `services` (all by default) as the baselines to keep to.
-
-    Args:
-        root: folder of `harness.toml`.
-        directory: logs of the start go here.
-
-    Returns:
-        The files written, by service as declared.
-
-    Raises:
-        UsageError: when a service is not known or its document cannot be read.
-        StartError: when the system does not start.
-    """
-    from harness.system.runtime import ProcessRuntime
-
-    chosen = tuple(services)
-    for name in chosen:
-        if name not in system.services:
-            known = ", ".join(system.services)
-            raise UsageError(f'there is no service "{name}".{did_you_mean(name, system.services)} Services: {known}.')
-    wanted = [d for d in declared(system) if not chosen or d.service.name in chosen]
-    if all(not d.source.startswith("/") for d in wanted):
-        return await write_baselines(wanted, system=system, root=root, addresses={})
-    runtime = ProcessRuntime(system, root=root, directory=directory)
-    async with runtime.running():
-        return await write_baselines(wanted, system=system, root=root, addresses=runtime.addresses)
-
-
-async def write_baselines(
-    documents: Iterable[Declared], *, system: System, root: Path, addresses: dict[str, str]
-) -> tuple[Path, ...]:
-    """Fetch documents and write them as baselines, sorted; all of them are read before the first is written.
-
-    Raises:
-        UsageError: when one cannot be read.
-    """
-    folder = root / system.suites.baselines
-    ready: list[tuple[Path, bytes]] = []
-    for document in documents:
-        try:
-            address = addresses.get(document.service.name, "") or document.service.url
-            raw = await fetch(document, root=root, address=address, max_bytes=_MAX_BYTES)
-            content = render(parse(raw, document.kind))
-        except DocumentError as error:
-            raise UsageError(f"{document.title} {error}") from None
-        ready.append((baseline_file(folder, document.service.name, document.kind), content))
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, content in ready:
-        file.write_bytes(content)
-    return tuple(file for file, _ in ready)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +13,9 @@ from harness.system.config import StageSettings
 from harness.system.model import System
 
 __all__ = ["ConsumerStage", "ProviderStage", "SchemaStage"]
+
+
+_BROKER = "PACT_BROKER_BASE_URL"
 
 
 class SchemaStage:
@@ -26,9 +30,9 @@ class SchemaStage:
     environment: ClassVar[Environment] = Environment.SYSTEM
 
     def inputs(self, system: System, settings: StageSettings) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
-        """The baselines, and documents that are files."""
+        """The baselines, documents that are files, and the pacts that say whom a change hits."""
         files = [d for s in system.services.values() for d in (s.openapi, s.asyncapi) if d and not _elsewhere(d)]
-        return (f"{system.suites.baselines}/*.json", *files)
+        return (f"{system.suites.baselines}/*.json", f"{system.suites.pacts}/*.json", *files)
 
     def needs(self, system: System, root: Path) -> tuple[Need, ...]:
         """Documents, and something to compare them with."""
@@ -87,7 +91,8 @@ class ProviderStage:
 
     def inputs(self, system: System, settings: StageSettings) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
         """The published pacts."""
-        return (f"{system.suites.pacts}/*.json", f"{system.suites.contracts}/**/*.py")
+        sources = [s for s in system.contracts.sources if not _elsewhere(s)]
+        return (f"{system.suites.pacts}/*.json", f"{system.suites.contracts}/**/*.py", *sources)
 
     def needs(self, system: System, root: Path) -> tuple[Need, ...]:
         """Pacts, and handlers of provider states."""
@@ -95,10 +100,11 @@ class ProviderStage:
         tests = [*contracts.rglob("test_*.py"), *contracts.rglob("*_test.py")]
         pacts = sorted((root / system.suites.pacts).glob("*.json"))
         states = [n for n, s in system.services.items() if s.states]
+        elsewhere = bool(system.contracts.sources or system.contracts.broker.url or os.environ.get(_BROKER))
         return (
             Need(
-                f"pacts in {system.suites.pacts}/",
-                bool(pacts),
+                f"pacts in {system.suites.pacts}/" if not elsewhere else "pacts of other sources",
+                bool(pacts) or elsewhere,
                 f"pytest {system.suites.contracts}" if tests else "write a consumer test first",
                 optional=bool(tests),  # a run takes what its consumer stage has just written
             ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -28,12 +29,14 @@ async def stubs_for(
     Raises:
         WaitTimeoutError: when a stub does not come up.
     """
-    wanted = [p for p in pacts if p.consumer == consumer and p.of_kind(InteractionKind.HTTP)]
+    mine = [p for p in pacts if p.consumer == consumer and p.of_kind(InteractionKind.HTTP)]
+    # A broker may hold several versions of one contract; the first is the one that counts most.
+    wanted = list({p.provider: p for p in reversed(mine)}.values())
     processes = []
     urls: dict[str, str] = {}
     try:
         for pact in wanted:
-            http = Pact(pact.consumer, pact.provider, pact.of_kind(InteractionKind.HTTP))
+            http = replace(pact, interactions=pact.of_kind(InteractionKind.HTTP))
             file = write_pact(http, directory)
             port = free_port()
             log = directory / f"stub-{pact.provider}.log"

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-__all__ = ["CollectionProblem", "Published", "Record", "Session", "TestEnded", "append", "read"]
+__all__ = ["CollectionProblem", "Published", "Record", "Replayed", "Session", "TestEnded", "append", "read"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,21 +83,57 @@ class Session:
     kind: Literal["session"] = "session"
 
 
-Record = Annotated[TestEnded | CollectionProblem | Published | Session, "kind"]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """One test was replayed with answers changed inside what its contract allows.
+
+    Args:
+        outcome: `tolerant` when nothing broke it, `intolerant` when something did, `not_replayed` with a reason.
+        differences: the smallest set of changes that broke it, in words.
+        message: what was raised, one line.
+        file: where that was, relative to pytest's root folder where it lies there.
+        certain: whether it was raised beyond the tests' own code; else it may be the test that is too strict.
+        replays: how often the test was run again.
+        read: fields the test cannot do without, as `$.items[*].price`.
+        unread: fields it passes without; nothing in it reads them.
+        pinned: fields of which the contract asks for one value, while the test passes with any.
+    """
+
+    test: str
+    consumer: str
+    provider: str
+    outcome: Literal["tolerant", "intolerant", "not_replayed"]
+    reason: str = ""
+    differences: tuple[str, ...] = ()
+    message: str = ""
+    detail: str = ""
+    file: str = ""
+    line: int = 0
+    certain: bool = True
+    replays: int = 0
+    read: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    pinned: tuple[str, ...] = ()
+    duration_s: float = 0.0
+    kind: Literal["replayed"] = "replayed"
 
 
-def append(file: Path, record: TestEnded | CollectionProblem | Published | Session) -> None:
+Entry = TestEnded | CollectionProblem | Published | Replayed | Session
+Record = Annotated[Entry, "kind"]
+
+
+def append(file: Path, record: Entry) -> None:
     """Add one record."""
     # Plain json: this runs in the user's test process, which should not pay for pydantic.
     with file.open("a", encoding="utf-8") as sink:
         sink.write(json.dumps(asdict(record)) + "\n")
 
 
-def read(file: Path) -> list[TestEnded | CollectionProblem | Published | Session]:
+def read(file: Path) -> list[Entry]:
     """Read every whole record; a last line that was cut off is left out, and a file that is not there is empty."""
     from pydantic import TypeAdapter, ValidationError
 
-    adapter: TypeAdapter[TestEnded | CollectionProblem | Published | Session] = TypeAdapter(Record)
+    adapter: TypeAdapter[Entry] = TypeAdapter(Record)
     records = []
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
         try:

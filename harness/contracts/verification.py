@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,10 +18,14 @@ from typing import Any, Literal
 from harness.contracts.pacts import Interaction, InteractionKind, Pact, read_pact
 from harness.contracts.relay import Relay, Told, send_request
 from harness.evidence import from_json
+from harness.system.journeys import new_trace_id
 
 __all__ = ["InteractionResult", "PactResult", "VerificationJob", "read_results"]
 
 _REPLAYS = 20
+_LINES = 50
+_LINE_CHARS = 1000
+_MAX_MEMORY = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,7 @@ class InteractionResult:
         status: `ok`; `mismatch`: an answer came and was not as agreed; `error`: no answer could be judged.
         problems: one line for each mismatch.
         request, expected, actual: as text, for people; empty where they make no sense or all was well.
+        trace_id: W3C trace id that `request` carried; empty where there is none.
     """
 
     key: str
@@ -58,6 +65,7 @@ class InteractionResult:
     request: str = ""
     expected: str = ""
     actual: str = ""
+    trace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +89,18 @@ class PactResult:
 
 def read_results(file: Path) -> dict[str, PactResult]:
     """Read what the child wrote, by pact file; a pact it did not come to is missing."""
-    lines = file.read_bytes().splitlines() if file.exists() else []
-    results = (from_json(PactResult, line) for line in lines)
+    lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
+    # A child that was killed while it wrote leaves half a line.
+    results = (from_json(PactResult, line) for line in lines if line.endswith(b"\n"))
     return {r.file: r for r in results}
 
 
 def main(argv: list[str]) -> None:
     """Body of the child process."""
     os.environ["PACT_DO_NOT_TRACK"] = "true"
+    # pact reads an answer to its end, whatever its size, until the time-out: an endless one must not take the machine.
+    with suppress(ValueError, OSError):  # a system without this limit
+        resource.setrlimit(resource.RLIMIT_DATA, (_MAX_MEMORY, _MAX_MEMORY))
     job = from_json(VerificationJob, Path(argv[1]).read_bytes())
     with Relay(job.states_url, job.messages_url, job.request_timeout_s) as relay, Path(argv[2]).open("a") as out:
         for file in job.pacts:
@@ -106,7 +118,9 @@ def _verify(job: VerificationJob, file: str, relay: Relay) -> PactResult:
     verifier = Verifier(job.provider, urlsplit(job.base_url).hostname)
     verifier.add_transport(url=job.base_url)
     verifier.add_transport(protocol="message", port=relay.port, path=relay.messages_path, scheme="http")
-    verifier.state_handler(relay.state_url, teardown=True, body=True)
+    if any(any(i.states) for i in pact.interactions):
+        # Without a state the verifier would call for the empty one, twice for each interaction.
+        verifier.state_handler(relay.state_url, teardown=True, body=True)
     verifier.set_request_timeout(int(job.request_timeout_s * 1000))
     verifier.set_coloured_output(enabled=False)
     verifier.add_source(Path(file))
@@ -120,7 +134,8 @@ def _verify(job: VerificationJob, file: str, relay: Relay) -> PactResult:
     if found:
         error = ""
     states, messages = relay.told(), relay.empty_messages()
-    whole = tuple(_with_evidence(job, pact, result, relay, n) for n, result in enumerate(found))
+    replayed = [r.key for r in found if r.status != "ok"][:_REPLAYS]
+    whole = tuple(_with_evidence(job, pact, r, relay) if r.key in replayed else r for r in found)
     return PactResult(file=file, interactions=whole, states=states, messages=messages, error=error)
 
 
@@ -143,11 +158,19 @@ def _result(interaction: Interaction, result: Mapping[str, Any]) -> InteractionR
     mismatch = result.get("mismatch") or {}
     # The status first: an answer of another status has another type and body, too, and it explains them.
     told = sorted(mismatch.get("mismatches") or (), key=lambda m: m.get("type") != "StatusMismatch")
-    lines = tuple(_line(m) for m in told)
+    lines = tuple(_short(_line(m)) for m in told[:_LINES])
+    if len(told) > _LINES:
+        lines += (f"and {len(told) - _LINES} more",)
     if lines:
         return InteractionResult(key=interaction.key, status="mismatch", problems=lines)
     message = str(mismatch.get("message") or "the verifier gave no reason")
-    return InteractionResult(key=interaction.key, status="error", problems=(message,))
+    return InteractionResult(key=interaction.key, status="error", problems=(_short(message),))
+
+
+def _short(text: str) -> str:
+    """Text without its middle where it is long: pact repeats the values it compared, whatever their size."""
+    half = _LINE_CHARS // 2
+    return text if len(text) <= _LINE_CHARS else f"{text[:half]} … {text[-half:]}"
 
 
 def _line(mismatch: Mapping[str, Any]) -> str:
@@ -163,16 +186,20 @@ def _line(mismatch: Mapping[str, Any]) -> str:
     return f"{str(mismatch.get('path') or '$').replace('$', 'body', 1)}: {text}"
 
 
-def _with_evidence(
-    job: VerificationJob, pact: Pact, result: InteractionResult, relay: Relay, position: int
-) -> InteractionResult:
-    """Put request and response beside a failure: the same request once more, since pact keeps only the differences."""
+def _with_evidence(job: VerificationJob, pact: Pact, result: InteractionResult, relay: Relay) -> InteractionResult:
+    """Put request and response beside a failure: pact keeps only the differences and sends no trace id of ours.
+
+    What is shown is the same request sent once more, in the same provider states, with a `traceparent` that finds the
+    provider's log lines again; not the exchange that was judged.
+    """
     interaction = next(i for i in pact.interactions if i.key == result.key)
-    if result.status == "ok" or interaction.kind is not InteractionKind.HTTP or position >= _REPLAYS:
+    if interaction.kind is not InteractionKind.HTTP:
         return result
     for state in interaction.raw.get("providerStates") or ():
         relay.quietly(str(state.get("name", "")), state.get("params") or {})
-    request, actual = send_request(job.base_url, interaction.raw.get("request") or {}, job.request_timeout_s)
+    trace_id = new_trace_id()
+    asked = interaction.raw.get("request") or {}
+    request, actual = send_request(job.base_url, asked, job.request_timeout_s, trace_id)
     expected = json.dumps(_expected(interaction), indent=2, ensure_ascii=False)
     return InteractionResult(
         key=result.key,
@@ -181,6 +208,7 @@ def _with_evidence(
         request=request,
         expected=expected,
         actual=actual,
+        trace_id=trace_id,
     )
 
 

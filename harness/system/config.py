@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.errors import ConfigError, UsageError, did_you_mean
 from harness.evidence.measure import Quantity
 from harness.system.mistakes import translate
 from harness.system.model import (
     Auth,
+    Broker,
     Edge,
     EdgeKind,
     OnFailure,
+    Published,
     ResilienceContract,
     Resource,
     RuntimeKind,
@@ -168,7 +170,7 @@ class _ServiceTable(Strict):
     openapi: str = ""
     asyncapi: str = ""
     ready: str = Field("", pattern=r"^$|^/")
-    states: str = Field("", pattern=r"^$|^/")
+    states: str = Field("", pattern=r"^$|^/|^python:[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     messages: str = Field("", pattern=r"^$|^/")
     port: int = Field(0, ge=0, le=65535)
     port_env: str = "PORT"
@@ -206,6 +208,67 @@ class _SuitesTable(Strict):
     experiments: str = _SUITES.experiments
 
 
+class _SelectorTable(Strict):
+    """A consumer version selector, its keys as the Pact Broker's API spells them."""
+
+    mainBranch: Literal[True] | None = None  # noqa: N815 - the API
+    matchingBranch: Literal[True] | None = None  # noqa: N815 - the API
+    deployedOrReleased: Literal[True] | None = None  # noqa: N815 - the API
+    deployed: Literal[True] | None = None
+    released: Literal[True] | None = None
+    environment: str = ""
+    branch: str = ""
+    fallbackBranch: str = ""  # noqa: N815 - the API
+    fallbackToMainBranch: Literal[True] | None = None  # noqa: N815 - the API
+    tag: str = ""
+    fallbackTag: str = ""  # noqa: N815 - the API
+    latest: bool | None = None
+    consumer: str = ""
+
+    @model_validator(mode="after")
+    def _selects(self) -> _SelectorTable:
+        if not self.model_dump(exclude_defaults=True):
+            raise ValueError("an empty table selects nothing; write one such as { mainBranch = true }")
+        return self
+
+
+_BROKER = Broker()
+
+
+class _BrokerTable(Strict):
+    url: str = Field(
+        default="", pattern=r"^$|^https?://", description="Base URL; PACT_BROKER_BASE_URL takes precedence."
+    )
+    selectors: tuple[_SelectorTable, ...] = Field(
+        default=(),
+        description="Consumer versions whose pacts are verified; main, matching and deployed ones by default.",
+    )
+    pending: bool = Field(default=_BROKER.pending, description="Only tell mismatches of pacts that were never kept.")
+    wip_since: str = Field(
+        default="", pattern=r"^$|^\d{4}-\d{2}-\d{2}$", description="Verify work in progress from this day on as well."
+    )
+    publish: bool = Field(default=_BROKER.publish, description="Send the results of the provider stage to the broker.")
+
+
+class _ContractsTable(Strict):
+    sources: tuple[str, ...] = Field(
+        default=(), description="Files, folders, globs and URLs of pacts; suites.pacts by default."
+    )
+    authorization_env: str = Field(
+        default="", description="Environment variable whose value is the Authorization header for those URLs."
+    )
+    broker: _BrokerTable = Field(default_factory=_BrokerTable)
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _several(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError('must be a list, such as ["contracts/pacts"]')  # noqa: TRY004
+        if isinstance(value, list) and any(not str(v).strip() for v in value):
+            raise ValueError("one of the sources is empty")
+        return value
+
+
 class _ProfileTable(Strict):
     stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -218,6 +281,7 @@ class HarnessFile(Strict):
     services: dict[Annotated[str, Field(pattern=_NAME)], _ServiceTable] = Field(min_length=1)
     resources: dict[Annotated[str, Field(pattern=_NAME)], _ResourceTable] = Field(default_factory=dict)
     suites: _SuitesTable = Field(default_factory=_SuitesTable)
+    contracts: _ContractsTable = Field(default_factory=_ContractsTable)
     stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
     profiles: dict[Literal["quick", "full"], _ProfileTable] = Field(default_factory=dict)
     gates: tuple[GateSpec, ...] = ()
@@ -354,7 +418,15 @@ def _system(parsed: HarnessFile, file: str) -> System:
         runtime=RuntimeSettings(kind, parsed.runtime.production, parsed.runtime.allow_targets),
         suites=Suites(**parsed.suites.model_dump()),
         redact=parsed.system.redact,
+        contracts=_published(parsed.contracts),
     )
+
+
+def _published(table: _ContractsTable) -> Published:
+    given = table.broker
+    selectors = tuple(s.model_dump(exclude_defaults=True) for s in given.selectors)
+    broker = Broker(**{**given.model_dump(), "url": given.url.rstrip("/"), "selectors": selectors})
+    return Published(sources=table.sources, authorization_env=table.authorization_env, broker=broker)
 
 
 def _service(name: str, table: _ServiceTable, start_timeout: float) -> Service:

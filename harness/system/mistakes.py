@@ -17,6 +17,7 @@ __all__ = ["check_syntax", "translate"]
 #: Patterns of the models in words; one that is missing here is shown as it is.
 _PATTERNS = {
     r"^$|^https?://": "must start with http:// or https://",
+    r"^$|^\d{4}-\d{2}-\d{2}$": 'must be a day such as "2026-01-31"',
     r"^$|^/": "must be a path that starts with /",
     r"^$|^[+-]\d+(\.\d+)?%$": 'must be a percentage with its sign, such as "+10%"',
     r"^[A-Za-z][A-Za-z0-9_-]*$": "a name is a letter and then letters, digits, - and _",

@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 
 __all__ = [
     "Auth",
+    "Broker",
     "Edge",
     "EdgeKind",
     "OnFailure",
+    "Published",
     "ResilienceContract",
     "Resource",
     "RuntimeKind",
@@ -112,7 +114,7 @@ class Service:
         url: where it already runs; for the external runtime.
         openapi, asyncapi: path on the service (`/openapi.json`), file below the project, or URL; empty when it has none.
         ready: path that answers 2xx when it can serve; empty: ready when its port accepts connections.
-        states: path of the provider-state handler; empty when it has none.
+        states: path of the provider-state handler, or `python:module:function`; empty when it has none.
         messages: path that answers pact's message requests with what the service would publish; empty when none.
         port: fixed port, 0 for any free one. port_env: variable that tells the service its port.
         cwd: folder to start in, relative to the project.
@@ -175,6 +177,39 @@ class Suites:
     experiments: str = "chaos"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """A Pact Broker, as far as the project's files speak of it; what the environment says comes on top.
+
+    Args:
+        url: its base URL; empty when only the environment may name one.
+        selectors: which versions of consumers are asked for, as the broker's API takes them.
+        pending: whether it is asked which pacts are pending.
+        wip_since: day from which on work in progress is asked for, `YYYY-MM-DD`; empty for none.
+        publish: whether results are sent back.
+    """
+
+    url: str = ""
+    selectors: tuple[Mapping[str, str | bool], ...] = ()
+    pending: bool = True
+    wip_since: str = ""
+    publish: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Where contracts come from that other projects published.
+
+    Args:
+        sources: files, folders and globs relative to `harness.toml`, and URLs; empty for the folder of the suites.
+        authorization_env: environment variable whose value is sent to those URLs as the `Authorization` header.
+    """
+
+    sources: tuple[str, ...] = ()
+    authorization_env: str = ""
+    broker: Broker = field(default_factory=Broker)
+
+
 @dataclass(frozen=True, slots=True)
 class System:
     """Everything `harness.toml` says about the system under test.
@@ -192,6 +227,7 @@ class System:
     runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
     suites: Suites = field(default_factory=Suites)
     redact: tuple[str, ...] = ()
+    contracts: Published = field(default_factory=Published)
 
     def edges_from(self, service: str) -> Iterator[Edge]:
         """Edges of which `service` is the caller, as declared."""

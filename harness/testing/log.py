@@ -56,6 +56,8 @@ class LogWriter:
         """Write down the end of the run."""
         for published in outcome.published:
             append(self._file, published)
+        for replayed in outcome.replayed:
+            append(self._file, replayed)
         append(
             self._file,
             Session(

@@ -3,10 +3,12 @@
 Loaded by itself wherever the harness is installed (`-p no:harness` keeps it out). `pytest contracts/` is all it takes:
 every passed test's interactions go to the folder of published pacts (`[suites] pacts` in harness.toml, or --pact-dir).
 A run of the whole suite replaces what it produced before; a partial one (-k, one file, a failed test) only updates.
+With --tolerant-reader each passed test is replayed with other answers, see `harness.testing.replay`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import tempfile
 import uuid
@@ -20,9 +22,15 @@ import pytest
 if TYPE_CHECKING:
     from harness.testing.consumer import PactFactory
     from harness.testing.publishing import Outcome
+    from harness.testing.replay.search import Limits
+
+#: pytest loads it with this plugin: scenarios, which run against providers and not against a mock server.
+pytest_plugins = ("harness.testing.scenarios",)
 
 _SCRATCH = "harness_scratch"
 _DESELECTED = "harness_deselected"
+_EXAMPLES = 10
+_REPLAYS_S = 300.0
 
 
 @dataclass(slots=True)
@@ -34,6 +42,7 @@ class _State:
         worker: name of this process among the run's processes.
         deselected: files of tests that were collected and then left out.
         unsuccessful: node id and outcome of tests that failed or were skipped.
+        replays: how this process replays tests; None when it does not.
     """
 
     scratch: Path
@@ -42,22 +51,51 @@ class _State:
     deselected: set[str] = field(default_factory=set)
     unsuccessful: dict[str, str] = field(default_factory=dict)
     outcome: Outcome | None = None
+    replays: Limits | None = None
 
 
 _STATE = pytest.StashKey[_State]()
 _PASSED = pytest.StashKey[bool]()
 _LOG = pytest.StashKey[Any]()
+_PACTS = pytest.StashKey[list[dict[str, Any]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the two options."""
+    """Add the options."""
     group = parser.getgroup("harness", "consumer contracts")
     group.addoption("--pact-dir", metavar="DIR", help="publish pacts here (default: [suites] pacts of harness.toml)")
     group.addoption("--harness-report", metavar="FILE", help="write results here, one JSON record a line")
+    group.addoption(
+        "--tolerant-reader",
+        metavar="N",
+        nargs="?",
+        type=_replays,
+        const=_EXAMPLES,
+        default=0,
+        help="replay each consumer test with up to N sets of other answers that its contract allows "
+        f"(default when given: {_EXAMPLES}); write --tolerant-reader=N, or put it last",
+    )
+    group.addoption(
+        "--tolerant-reader-seed", metavar="SEED", type=int, default=0, help="the same seed makes the same answers"
+    )
+    group.addoption(
+        "--tolerant-reader-limit",
+        metavar="SECONDS",
+        type=float,
+        default=_REPLAYS_S,
+        help="the longest each process may spend on replays (default: %(default)s)",
+    )
+
+
+def _replays(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number; write --tolerant-reader=N, or put it last")
+    return int(text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Prepare; touches no file."""
+    config.addinivalue_line("markers", "tolerant_reader(False, reason=...): do not replay this consumer test")
     given: dict[str, Any] | None = getattr(config, "workerinput", None)
     if given is not None:
         config.stash[_STATE] = _State(Path(given[_SCRATCH]), str(given["workerid"]), is_worker=True)
@@ -88,18 +126,45 @@ def pact(request: pytest.FixtureRequest) -> Generator[PactFactory]:
     """Make pacts: `contract = pact("orders", "catalog")`; published when the test passes."""
     from harness.testing.consumer import PactFactory
 
+    state, stash = request.config.stash[_STATE], request.node.stash
+    if state.replays is not None:
+        from harness.testing.replay.rerun import REPLAY
+
+        if (replay := stash.get(REPLAY, None)) is not None:
+            yield PactFactory(replay)
+            return
     factory = PactFactory()
     yield factory
-    if request.node.stash.get(_PASSED, False):
-        _keep(request.config.stash[_STATE], request.node.nodeid, factory.finish())
+    if stash.get(_PASSED, False):
+        stash[_PACTS] = factory.finish()
+        _keep(state, "ndjson", [{"test": request.node.nodeid, "pact": raw} for raw in stash[_PACTS]])
 
 
-def _keep(state: _State, test: str, pacts: Sequence[dict[str, Any]]) -> None:
+def _keep(state: _State, kind: str, records: Sequence[dict[str, Any]]) -> None:
     """One file per process: sixteen processes writing one pact file at once lose some of it."""
     state.scratch.mkdir(parents=True, exist_ok=True)
-    with (state.scratch / f"{state.worker}.ndjson").open("a", encoding="utf-8") as sink:
-        for raw in pacts:
-            sink.write(json.dumps({"test": test, "pact": raw}) + "\n")
+    with (state.scratch / f"{state.worker}.{kind}").open("a", encoding="utf-8") as sink:
+        for record in records:
+            sink.write(json.dumps(record) + "\n")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Replay a test when all is said about it, so that its own outcome is never touched."""
+    done = yield
+    state = item.config.stash[_STATE]
+    pacts = item.stash.get(_PACTS, None)
+    if state.replays is not None and pacts and isinstance(item, pytest.Function):
+        from dataclasses import asdict
+
+        from harness.testing.replay.rerun import leave
+        from harness.testing.replay.search import check_tolerance
+
+        try:
+            _keep(state, "replays", [asdict(check_tolerance(item, pacts, state.replays))])
+        finally:
+            leave(item, nextitem)
+    return done
 
 
 @pytest.hookimpl(wrapper=True)
@@ -116,8 +181,10 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
-    """Remember where tests were left out."""
+    """Remember where tests were left out; scenarios produce no pacts, so without them a run is still complete."""
     for item in items:
+        if item.get_closest_marker("scenario"):
+            continue
         item.config.stash[_STATE].deselected.add(item.nodeid)
 
 
@@ -137,8 +204,12 @@ class _Watcher:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Watch reports in the controlling process."""
+    """Watch reports in the controlling process; see whether tests are to be replayed."""
     state = session.config.stash[_STATE]
+    if session.config.getoption("--tolerant-reader"):
+        from harness.testing.publishing import replay_limits
+
+        state.replays = replay_limits(session.config)
     if not state.is_worker:
         session.config.pluginmanager.register(_Watcher(state), "harness-watcher")
 
@@ -161,7 +232,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         unsuccessful=state.unsuccessful,
         interrupted=bool(session.shouldstop or session.shouldfail) or exitstatus not in {0, 1, 5},
     )
-    if state.outcome.errors:
+    if state.outcome.failed:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if log is not None:
         log.close(int(session.exitstatus), state.outcome)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.contracts.pacts import Merger, Pact, PactError, file_name, overlay, pact_from_json, read_pact, write_pact
 from harness.contracts.source import FolderSource
-from harness.contracts.testlog import Published
+from harness.contracts.testlog import Published, Replayed
 from harness.system.model import Suites
 
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["Outcome", "publish"]
+    from harness.testing.replay.search import Limits
+
+__all__ = ["Outcome", "publish", "replay_limits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Outcome:
         conflicts: interactions two tests define differently, in words.
         problems: further reasons why a pact could not be published.
         stale: files of this suite's consumers that no test produced; only a complete run can tell.
+        replayed: tests that were replayed, or why they were not; by node id.
     """
 
     published: tuple[Published, ...] = ()
@@ -36,10 +40,16 @@ class Outcome:
     conflicts: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
+    replayed: tuple[Replayed, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run fails although every test passed."""
+        return bool(self.errors) or any(r.outcome == "intolerant" and r.certain for r in self.replayed)
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """What makes the run fail although every test passed."""
+        """What is wrong with the pacts although every test passed."""
         return (*self.conflicts, *self.problems)
 
     def lines(self) -> list[str]:
@@ -50,9 +60,21 @@ class Outcome:
             for p in self.published
         ]
         lines += [f"pact ERROR: {problem}" for problem in self.errors]
-        return lines + [
-            f"pact {file} is stale: no test produces it; delete it if nobody else does" for file in self.stale
-        ]
+        lines += [f"pact {file} is stale: no test produces it; delete it if nobody else does" for file in self.stale]
+        return lines + self._replay_lines()
+
+    def _replay_lines(self) -> list[str]:
+        if not self.replayed:
+            return []
+        counts = Counter(r.outcome for r in self.replayed)
+        tests, times = counts["tolerant"] + counts["intolerant"], sum(r.replays for r in self.replayed)
+        lines = [f"replayed {tests} tests {times} times: {counts['intolerant']} break on another valid answer"]
+        lines += [f"  not replayed: {r.test}: {r.reason}" for r in self.replayed if r.outcome == "not_replayed"]
+        for found in (r for r in self.replayed if r.outcome == "intolerant"):
+            lines.append(f"pact {'ERROR' if found.certain else 'warning'}: {found.test} is not tolerant")
+            lines += [f"    {difference}" for difference in found.differences]
+            lines.append(f"    {found.message} ({found.file}:{found.line})")
+        return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +105,12 @@ def publish(
     """
     from harness.errors import HarnessError
 
+    replayed = _replayed(scratch)
     try:
         place = _place(config)
         merger = _collect(scratch)
     except (HarnessError, PactError) as error:
-        return Outcome(problems=(f"pacts were not published: {error}",))
+        return Outcome(problems=(f"pacts were not published: {error}",), replayed=replayed)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     partial = "the run was interrupted" if interrupted else _why_partial(config, place, deselected, unsuccessful)
@@ -102,7 +125,7 @@ def publish(
         except (PactError, OSError) as error:
             problems.append(f"{_shown(place.pacts / file_name(pact.consumer, pact.provider), place.root)} {error}")
     stale = () if partial or not published else _stale(merger.pacts(), place)
-    return Outcome(tuple(published), partial, tuple(map(str, conflicts)), tuple(problems), stale)
+    return Outcome(tuple(published), partial, tuple(map(str, conflicts)), tuple(problems), stale, replayed)
 
 
 def _place(config: pytest.Config) -> _Place:
@@ -126,6 +149,35 @@ def _collect(scratch: Path) -> Merger:
             record = json.loads(line)
             merger.add(record["test"], pact_from_json(record["pact"]))
     return merger
+
+
+def _replayed(scratch: Path) -> tuple[Replayed, ...]:
+    found = []
+    for file in scratch.glob("*.replays"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            record: dict[str, Any] = json.loads(line)
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+            found.append(Replayed(**fields))
+    return tuple(sorted(found, key=lambda r: r.test))
+
+
+def replay_limits(config: pytest.Config) -> Limits:
+    """How the command line wants tests to be replayed."""
+    from harness.errors import HarnessError
+    from harness.testing.replay.search import Limits
+
+    try:
+        place: _Place | None = _place(config)
+    except HarnessError:
+        place = None  # told when the pacts are published
+    # A suite that is the whole project says nothing about what in it is test and what is consumer.
+    suite = place.suite if place and place.suite != place.root else None
+    return Limits(
+        examples=config.getoption("--tolerant-reader"),
+        seed=config.getoption("--tolerant-reader-seed"),
+        left_s=config.getoption("--tolerant-reader-limit"),
+        suite=suite,
+    )
 
 
 def _publish_one(pact: Pact, place: _Place, *, keep: bool) -> Published:

@@ -51,7 +51,7 @@ async def charge(
 @router.get("/charges")
 async def charges_of_order(order_id: Annotated[Identifier, Query()], till: TheTill) -> ChargeList:
     """Return the charges of an order: where to look after a crash."""
-    return ChargeList(items=await till.of_order(order_id))
+    return ChargeList(items=list(await till.of_order(order_id)))
 
 
 @router.get("/charges/{charge_id}", responses=problems(_404="There is no such charge."))
@@ -84,5 +84,5 @@ def build(settings: Settings) -> FastAPI:
         resources=[psp, relay(outbox, store, settings.event_sinks)],
         events=EVENTS,
         outbox=outbox,
-        states=provider_states(till, store),
+        states=provider_states(till),
     )

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from target_system.kit.models import Amount, Currency, Identifier, Reply, Strict
 
-__all__ = ["Charge", "ChargeList", "ChargeRequest", "PaymentRefunded"]
+__all__ = ["Charge", "ChargeList", "ChargeRequest", "KeptCharge", "PaymentRefunded"]
 
 OrderId = Annotated[Identifier, Field(examples=["order-7d0c"])]
 
@@ -28,8 +28,13 @@ class Charge(Reply):
     amount: Amount
     currency: Currency
     status: Literal["pending", "captured", "declined", "refunded"]
-    psp_reference: str | None
     livemode: bool
+
+
+class KeptCharge(Charge):
+    """A charge as payments keeps it: what the psp calls it is nobody else's business."""
+
+    psp_reference: str | None
 
 
 class ChargeList(Reply):

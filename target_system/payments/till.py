@@ -13,7 +13,7 @@ from target_system.kit.problems import Problem
 from target_system.kit.store import Store
 from target_system.kit.tracing import current_trace
 from target_system.payments.clients import CardDeclined, PspClient
-from target_system.payments.models import Charge, ChargeRequest, PaymentRefunded
+from target_system.payments.models import Charge, ChargeRequest, KeptCharge, PaymentRefunded
 
 __all__ = ["Till", "metadata", "outbox"]
 
@@ -35,7 +35,7 @@ charges = Table(
     Column("livemode", Boolean, nullable=False),
     Column("created_at", DateTime(timezone=True), server_default=func.now(), nullable=False),
 )
-_SHOWN = tuple(charges.c[name] for name in Charge.model_fields)
+_SHOWN = tuple(charges.c[name] for name in KeptCharge.model_fields)
 
 
 class Till:
@@ -45,13 +45,13 @@ class Till:
         self._store = store
         self._psp = psp
 
-    async def charge(self, key: str, request: ChargeRequest) -> Charge:
+    async def charge(self, key: str, request: ChargeRequest) -> KeptCharge:
         """Charge once per `key`; a repetition gets the first answer, or finds out what it would have been.
 
         Raises:
             Problem: 402 `card-declined`; 409 `idempotency-key-reused`; 503 `psp-unavailable`, the outcome is unknown.
         """
-        pending = Charge(
+        pending = KeptCharge(
             id=f"charge-{uuid.uuid4().hex}",
             order_id=request.order_id,
             amount=request.amount,
@@ -65,29 +65,29 @@ class Till:
             if claim.fresh:
                 await connection.execute(charges.insert().values(pending.model_dump()))
         if claim.answer:
-            charge = Charge.model_validate_json(claim.answer.body)
+            charge = KeptCharge.model_validate_json(claim.answer.body)
         else:
             charge = await self._authorize(pending.model_copy(update={"id": claim.resource_id}), request.card_token)
         if charge.status == "declined":
             raise Problem(402, "card-declined", "The card was declined.")
         return charge
 
-    async def find(self, charge_id: str) -> Charge:
+    async def find(self, charge_id: str) -> KeptCharge:
         """Return one charge, or raise Problem 404."""
         async with self._store.read() as connection:
             row = (await connection.execute(select(*_SHOWN).where(charges.c.id == charge_id))).one_or_none()
         if row is None:
             raise Problem(404, "charge-not-found", f"There is no charge {charge_id}.")
-        return Charge.model_validate(row._asdict())
+        return KeptCharge.model_validate(row._asdict())
 
-    async def of_order(self, order_id: str) -> list[Charge]:
+    async def of_order(self, order_id: str) -> list[KeptCharge]:
         """Return the charges of an order, oldest first."""
         query = select(*_SHOWN).where(charges.c.order_id == order_id).order_by(charges.c.created_at, charges.c.id)
         async with self._store.read() as connection:
             rows = await connection.execute(query.limit(_MOST_PER_ORDER))
-            return [Charge.model_validate(row._asdict()) for row in rows]
+            return [KeptCharge.model_validate(row._asdict()) for row in rows]
 
-    async def refund(self, charge_id: str) -> Charge:
+    async def refund(self, charge_id: str) -> KeptCharge:
         """Give the money of a captured charge back, once.
 
         Raises:
@@ -102,15 +102,15 @@ class Till:
             await self._psp.refund(charge.psp_reference)
         except NeighbourError as error:
             raise _unavailable(error) from error
-        return await self._refunded(charge)
+        return await self.refunded(charge)
 
-    async def put(self, charge: Charge) -> None:
+    async def put(self, charge: KeptCharge) -> None:
         """Write a charge into the table as it is (provider states)."""
         async with self._store.write() as connection:
             await connection.execute(charges.delete().where(charges.c.id == charge.id))
             await connection.execute(charges.insert().values(charge.model_dump()))
 
-    async def _authorize(self, charge: Charge, card_token: str) -> Charge:
+    async def _authorize(self, charge: KeptCharge, card_token: str) -> KeptCharge:
         try:
             # The charge's id is the psp's key: however often this runs, money moves once.
             authorization = await self._psp.authorize(charge.id, charge.amount, charge.currency, card_token)
@@ -123,7 +123,7 @@ class Till:
             settled = charge.model_copy(update=news)
         return await self._settle(settled)
 
-    async def _settle(self, charge: Charge) -> Charge:
+    async def _settle(self, charge: KeptCharge) -> KeptCharge:
         still_pending = (charges.c.id == charge.id) & (charges.c.status == "pending")
         answer = Answer(402 if charge.status == "declined" else 201, charge.model_dump_json())
         async with self._store.write() as connection:
@@ -134,7 +134,8 @@ class Till:
             _count(charge)
         return charge
 
-    async def _refunded(self, charge: Charge) -> Charge:
+    async def refunded(self, charge: KeptCharge) -> KeptCharge:
+        """Note that the money of a captured charge went back, and publish it, once."""
         refunded = charge.model_copy(update={"status": "refunded"})
         still_captured = (charges.c.id == charge.id) & (charges.c.status == "captured")
         async with self._store.write() as connection:

@@ -60,7 +60,7 @@ CHANGES: list[tuple[str, Callable[[Document], object], str, Level, Level]] = [
         lambda d: paid(d)["payload"]["properties"].pop("total"),
         "field_removed",
         Level.BREAKING,
-        Level.RISKY,
+        Level.WARNING,
     ),
     (
         "a field becomes optional",

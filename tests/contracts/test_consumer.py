@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from harness.contracts.stage import ConsumerStage, ProviderStage
-from harness.evidence import StageResult, Status
+from harness.evidence import Severity, StageResult, Status
 from tests.contracts.shop import TOML, http, pact, project
 from tests.helpers import make_context
 
@@ -61,11 +61,31 @@ def fresh(root: Path) -> Path:
 def test_tests_interactions_and_uncovered_edges_are_told(tmp_path: Path) -> None:
     result = run(tmp_path, jobs=2)
 
-    assert result.work == {"tests": 2, "interactions": 2, "messages": 0}
+    assert result.work | {"perturbations": 0} == {"tests": 2, "interactions": 2, "messages": 0, "perturbations": 0}
+    assert result.work["perturbations"] > 0
     assert {f.place.edge for f in result.findings if f.rule == "consumer.no_contract"} == {
         "orders -> bank",
         "orders -> mail",
     }
+
+
+def test_messages_of_both_kinds_count_as_work(tmp_path: Path) -> None:
+    messages = """
+def test_event(pact):
+    contract = pact("mail", "orders")
+    contract.upon_receiving("an event", "Async").with_body({"id": 1}, content_type="application/json")
+    contract.verify(lambda body, metadata: None, "Async")
+
+def test_quote(pact):
+    contract = pact("web", "orders")
+    asked = contract.upon_receiving("a quote", "Sync").with_body({"id": 1}, content_type="application/json")
+    asked.will_respond_with().with_body({"price": 1}, content_type="application/json")
+    contract.verify(lambda body, metadata, replies: None, "Sync")
+"""
+
+    result = run(tmp_path, GOOD + messages)
+
+    assert result.work | {"perturbations": 0} == {"tests": 4, "interactions": 2, "messages": 2, "perturbations": 0}
 
 
 def test_the_published_pacts_are_left_alone_and_a_difference_is_a_warning(tmp_path: Path) -> None:
@@ -211,4 +231,101 @@ def test_a_broken_contract_that_is_not_published_yet_is_reproduced_through_its_t
 
     result = anyio.run(ProviderStage().run, make_context(made, ProviderStage(), []))
 
-    assert {f.reproduce for f in result.findings} == {"harness run consumer provider --only edge=web:orders"}
+    assert {f.reproduce for f in result.findings} == {
+        f"harness run consumer provider --only edge=web:orders --only {one}"
+        for one in ("interaction=another", "'interaction=an order'")
+    }
+
+
+INTOLERANT = """
+import json, urllib.request
+
+def read(url):
+    body = json.load(urllib.request.urlopen(url))
+    if set(body) - {"id"}:
+        raise ValueError(f"what is {sorted(body)}?")
+    return body["id"]
+
+def check(pact, read):
+    contract = pact("web", "orders")
+    (contract.upon_receiving("an order").with_request("GET", "/orders/1")
+        .will_respond_with(200).with_body({"id": "o-1"}, content_type="application/json"))
+    with contract.serve() as server:
+        assert read(f"{server.url}/orders/1") == "o-1"
+"""
+
+
+def intolerant(root: Path, toml: str = TOML) -> StageResult:
+    (root / "reader.py").write_text(INTOLERANT.partition("def check")[0])
+    check = INTOLERANT.partition("def check")[2]
+    return run(
+        root, f"from reader import read\n\ndef check{check}\ndef test_it(pact):\n    check(pact, read)\n", toml=toml
+    )
+
+
+def test_a_consumer_that_refuses_a_further_field_fails_with_the_field_and_a_way_to_repeat_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    result = intolerant(tmp_path)
+
+    [finding] = [f for f in result.findings if f.rule == "consumer.not_tolerant"]
+    assert result.status is Status.FAIL
+    assert finding.title.startswith(
+        "web cannot live with an answer of orders that its contract allows: ValueError: what"
+    )
+    assert '$ of the answer to GET /orders/1 has a further field "harness_extra"' in finding.detail
+    assert finding.place.file == "reader.py"
+    assert finding.place.edge == "web -> orders"
+    assert finding.reproduce.startswith("pytest contracts/test_web.py::test_it --tolerant-reader=10 ")
+    assert result.work["perturbations"] > 0
+
+
+def test_replays_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    result = intolerant(tmp_path, TOML + "\n[stages.consumer]\ntolerance = 0\n")
+
+    assert "consumer.not_tolerant" not in rules(result)
+    assert "perturbations" not in result.work
+
+
+def test_a_test_that_cannot_be_replayed_is_named(tmp_path: Path) -> None:
+    once = (
+        GOOD
+        + "\nRUNS = []\n\ndef test_once(pact):\n    ask(pact, 'once')\n    RUNS.append(1)\n    assert len(RUNS) == 1\n"
+    )
+
+    result = run(tmp_path, once)
+
+    [finding] = [f for f in result.findings if f.rule == "consumer.not_replayed"]
+    assert "contracts/test_web.py::test_once: it fails when it is run a second time" in finding.detail
+    assert finding.severity is Severity.INFO
+
+
+def test_a_pinned_value_nobody_reads_is_a_warning_unless_another_test_needs_the_field(tmp_path: Path) -> None:
+    text = """
+import json, urllib.request
+
+def ask(pact, description, field, path):
+    contract = pact("web", "orders")
+    (contract.upon_receiving(description).with_request("GET", path)
+        .will_respond_with(200).with_body({"id": "o-1", "kind": "x", "note": "y"}, content_type="application/json"))
+    with contract.serve() as server:
+        assert json.load(urllib.request.urlopen(f"{server.url}{path}"))[field]
+        assert json.load(urllib.request.urlopen(f"{server.url}{path}"))[field] in {"o-1", "x"}
+
+def test_id(pact):
+    ask(pact, "an id", "id", "/orders/1")
+
+def test_kind(pact):
+    ask(pact, "a kind", "kind", "/orders/2")
+"""
+    result = run(tmp_path, text)
+
+    told = {f.title: f.severity for f in result.findings if f.rule == "consumer.pinned_value"}
+    assert told == {
+        "test_id asks for one value of $.note, which web never reads": Severity.WARNING,
+        "test_kind asks for one value of $.note, which web never reads": Severity.WARNING,
+    }

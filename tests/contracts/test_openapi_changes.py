@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.contracts.compat import RULES, Change, Level, compare_openapi
+from harness.contracts.compat import Change, Level, compare_openapi
 
 Document = dict[str, Any]
 
@@ -109,7 +109,7 @@ def get(d: Document) -> dict[str, Any]:
     return found
 
 
-B, R, C = Level.BREAKING, Level.RISKY, Level.COMPATIBLE
+B, R, C = Level.BREAKING, Level.WARNING, Level.COMPATIBLE
 
 #: what is changed, the rule it must fire, and how bad it is for a request and for a response (None: not told there)
 BOTH_WAYS: list[tuple[str, Callable[[Document], object], str, Level | None, Level | None]] = [
@@ -127,22 +127,22 @@ BOTH_WAYS: list[tuple[str, Callable[[Document], object], str, Level | None, Leve
     ("values are limited", prop("note", enum=["abc"]), "enum_introduced", B, C),
     ("values are free", without("status", "enum"), "enum_dropped", C, R),
     ("a maximum drops", prop("total", maximum=10), "limit_tightened", B, C),
-    ("a maximum rises", prop("total", maximum=1000), "limit_loosened", C, R),
+    ("a maximum rises", prop("total", maximum=1000), "limit_loosened", C, B),
     ("a minimum rises", prop("total", minimum=1), "limit_tightened", B, C),
-    ("a minimum goes", without("total", "minimum"), "limit_loosened", C, R),
+    ("a minimum goes", without("total", "minimum"), "limit_loosened", C, B),
     ("a length is limited", prop("note", maxLength=3), "limit_tightened", B, C),
-    ("a list may be longer", prop("lines", maxItems=9), "limit_loosened", C, R),
+    ("a list may be longer", prop("lines", maxItems=9), "limit_loosened", C, B),
     ("items must differ", prop("lines", uniqueItems=True), "limit_tightened", B, C),
     ("a step comes", prop("total", multipleOf=5), "limit_tightened", B, C),
-    ("a pattern comes", prop("lines", pattern="x"), "pattern_added", B, C),
-    ("a pattern goes", without("note", "pattern"), "pattern_removed", C, R),
-    ("a pattern changes", prop("note", pattern="^b"), "pattern_changed", R, R),
+    ("a pattern comes", prop("due", pattern="x"), "pattern_added", B, C),
+    ("a pattern goes", without("note", "pattern"), "pattern_removed", C, B),
+    ("a pattern changes", prop("note", pattern="^b"), "pattern_changed", B, B),
     ("a format comes", prop("note", format="date"), "format_added", R, C),
     ("a format goes", without("due", "format"), "format_removed", C, R),
     ("a format changes", prop("due", format="time"), "format_changed", R, R),
     ("a default changes", prop("note", default="x"), "default_changed", R, C),
     ("a field is deprecated", prop("note", deprecated=True), "field_deprecated", C, C),
-    ("something is excluded", prop("note", **{"not": {"const": "x"}}), "exclusion_changed", R, R),
+    ("something is excluded", prop("note", **{"not": {"const": "abc"}}), "exclusion_changed", B, C),
     ("further fields refused", lambda d: order(d).update(additionalProperties=False), "extra_fields_refused", B, C),
     ("an alternative goes", lambda d: order(d)["properties"]["how"]["oneOf"].pop(0), "alternative_removed", B, C),
     (
@@ -361,21 +361,6 @@ def test_a_document_of_a_thousand_operations_is_compared_without_walking_shared_
 
     assert comparison.operations == 2003
     assert len([c for c in comparison.changes if c.level is B]) == 1
-
-
-def test_every_rule_of_the_catalogue_that_openapi_can_fire_is_fired_by_a_test_here() -> None:
-    fired = {c[2] for c in BOTH_WAYS} | {c[2] for c in OPERATIONS}
-    elsewhere = {
-        "required_field_added",
-        "field_refused",
-        "extra_fields_allowed",
-        "parameter_optional",
-        "optional_header_removed",
-        "message_removed",
-        "message_added",
-        "content_type_changed",
-    }
-    assert fired | elsewhere == set(RULES)
 
 
 def test_what_was_optional_or_refused_before_is_seen_too() -> None:

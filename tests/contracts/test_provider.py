@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
+from harness.contracts.judging import judge
+from harness.contracts.pacts import pact_from_json
 from harness.contracts.stage import ProviderStage
+from harness.contracts.verification import InteractionResult, PactResult
 from harness.evidence import Severity, StageResult, Status
 from harness.system.config import load_project
 from tests.contracts.shop import TOML, http, message, pact, project
@@ -54,7 +58,8 @@ def test_a_broken_contract_names_consumer_interaction_and_both_answers(tmp_path:
     assert finding.exchange is not None
     assert '"total": 100' in finding.exchange.response
     assert '"price": 100' in finding.exchange.expected
-    assert finding.reproduce == "harness run provider --only edge=web:orders"
+    narrowed = "--only edge=web:orders --only 'interaction=an order with a price'"
+    assert finding.reproduce == f"harness run provider {narrowed}"
 
 
 def test_another_status_is_told_before_what_follows_from_it(tmp_path: Path) -> None:
@@ -146,11 +151,55 @@ def test_two_files_with_the_same_parties_are_both_verified(tmp_path: Path) -> No
     assert rules(result) == {"provider.mismatch"}
 
 
-def test_a_pending_mismatch_is_a_warning(tmp_path: Path) -> None:
-    result = verify(tmp_path, pact(http("soon", body={"new": 1}, pending=True)))
+def test_a_pending_mismatch_beside_a_kept_interaction_is_a_warning(tmp_path: Path) -> None:
+    result = verify(tmp_path, pact(http("soon", body={"new": 1}, pending=True), http("an order")))
 
     assert result.status is Status.WARN
     assert result.findings[0].title.startswith("pending: ")
+
+
+def test_a_state_that_only_pending_interactions_need_is_a_warning(tmp_path: Path) -> None:
+    new = http("soon", states=["to come"], pending=True)
+
+    result = verify(tmp_path / "a", pact(new, http("an order")))
+    assert result.status is Status.WARN
+    [finding] = result.findings
+    assert finding.rule == "provider.state_unhandled"
+    assert finding.title.startswith("pending: ")
+
+    result = verify(tmp_path / "b", pact(new, http("an order", states=["to come"])))
+    assert result.status is Status.FAIL
+
+    assert verify(tmp_path / "c", pact(new)).status is Status.INCONCLUSIVE
+
+
+def test_a_pact_that_is_work_in_progress_says_so_and_does_not_hide_that_nothing_answered(tmp_path: Path) -> None:
+    made = project(tmp_path, TOML)
+    whole = pact_from_json(pact(http("soon"), http("silent")))
+    given = replace(whole, wip=True, interactions=tuple(replace(i, pending=True) for i in whole.interactions))
+    soon, silent = (i.key for i in given.interactions)
+    result = PactResult(
+        file="x",
+        interactions=(
+            InteractionResult(key=soon, status="mismatch", problems=("body: other",)),
+            InteractionResult(key=silent, status="error", problems=("no answer",)),
+        ),
+    )
+    context = make_context(made, ProviderStage(), [])
+
+    judge(context, made.system.services["orders"], given, result, "", {})
+
+    told = [(f.rule, f.severity) for f in context.findings]
+    assert told == [("provider.mismatch", Severity.WARNING), ("provider.no_answer", Severity.ERROR)]
+    assert context.findings[0].title.startswith('work in progress: orders breaks web: "soon"')
+
+
+def test_where_every_interaction_is_pending_and_mismatched_nothing_was_shown(tmp_path: Path) -> None:
+    result = verify(tmp_path, pact(http("soon", body={"new": 1}, pending=True)))
+
+    assert result.status is Status.INCONCLUSIVE
+    assert result.reason == "no interaction was kept: every one is pending and does not match"
+    assert rules(result) == {"provider.mismatch"}
 
 
 @pytest.mark.parametrize("pending", [False, True])
@@ -260,3 +309,56 @@ def test_a_hanging_provider_ends_within_the_request_time_limit(tmp_path: Path) -
 
     assert rules(result) == {"provider.no_answer"}
     assert all(f.severity is Severity.ERROR for f in result.findings)
+
+
+def altered(root: Path, given: dict[str, Any], old: str, new: str) -> StageResult:
+    """Verify against the tiny provider with one line of it changed."""
+    project(root, TOML, [given])
+    script = root / "orders.py"
+    assert old in script.read_text()
+    script.write_text(script.read_text().replace(old, new))
+    context = make_context(load_project(root / "harness.toml"), ProviderStage(), [])
+    return anyio.run(ProviderStage().run, context)
+
+
+def test_a_state_handler_that_accepts_any_name_does_not_pass(tmp_path: Path) -> None:
+    given = pact(http("an order", body={"id": "1"}, states=["an order"]))
+
+    result = altered(tmp_path, given, 'body["state"] in ("an order", "a flaky end")', "True")
+
+    assert result.status is Status.FAIL
+    assert rules(result) == {"provider.states_unchecked"}
+
+
+def test_a_provider_with_the_same_answer_to_everything_fails_although_the_contract_is_kept(tmp_path: Path) -> None:
+    given = pact(http("an order", body={"id": "1"}))
+    same = 'def answer(self, status, body, kind="application/json"):\n        status, body = 200, {"id": "1"}'
+
+    result = altered(tmp_path, given, 'def answer(self, status, body, kind="application/json"):', same)
+
+    assert result.status is Status.FAIL
+    assert rules(result) == {"provider.answers_anything"}
+
+
+def test_one_interaction_can_be_verified_alone(tmp_path: Path) -> None:
+    given = pact(http("an order", body={"id": "1"}), http("a broken one", body={"missing": 1}))
+
+    result = verify(tmp_path / "a", given, only={"interaction": "an order"})
+    assert result.status is Status.PASS
+    assert result.work["interactions"] == 1
+    unknown = verify(tmp_path / "b", given, only={"interaction": "no such thing"})
+    assert unknown.status is Status.INCONCLUSIVE
+    assert unknown.reason.endswith("that fits --only interaction=no such thing")
+
+
+def test_a_mismatch_carries_a_trace_id_and_what_the_provider_logged_about_it(tmp_path: Path) -> None:
+    given = pact(http("an order", body={"missing": 1}, headers={"Traceparent": ["00-of-the-consumer"]}))
+    logging = 'def do_GET(self):\n        print("looked up", self.headers["traceparent"], flush=True)'
+
+    result = altered(tmp_path, given, "def do_GET(self):", logging)
+
+    [finding] = result.findings
+    assert len(finding.trace_id) == 32
+    assert finding.exchange is not None
+    assert f"traceparent: 00-{finding.trace_id}-" in finding.exchange.request
+    assert f"orders | looked up 00-{finding.trace_id}-" in finding.detail

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
+import http.server as http_server
 import json
 import threading
 from collections.abc import Iterator
@@ -13,11 +13,12 @@ from typing import Any
 import anyio
 import pytest
 
-from harness.contracts.schema import accept_baselines
+from harness.contracts.baselines import accept_baselines
 from harness.contracts.stage import SchemaStage
-from harness.errors import UsageError
-from harness.evidence import Severity, StageResult, Status
+from harness.errors import ConfigError, UsageError
+from harness.evidence import Finding, Severity, StageResult, Status
 from harness.system.config import load_project
+from tests.contracts.shop import http, pact
 from tests.contracts.test_asyncapi import version_3
 from tests.contracts.test_openapi_changes import document, order
 from tests.helpers import make_context, write_project
@@ -191,7 +192,7 @@ def test_no_documents_at_all_is_inconclusive(tmp_path: Path) -> None:
 
 @contextmanager
 def serving(status: int, body: bytes) -> Iterator[str]:
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(http_server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             ok = self.headers.get("X-Key") == "right" or status != 401
             self.send_response(200 if status == 401 and ok else status)
@@ -201,7 +202,7 @@ def serving(status: int, body: bytes) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = http_server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -259,3 +260,98 @@ def test_accepting_for_a_service_nobody_has_says_who_was_meant(tmp_path: Path) -
 
     with pytest.raises(UsageError, match='Did you mean "orders"'):
         anyio.run(accept)
+
+
+USED = TOML.replace("[services.plain]", "[services.web]").replace(
+    '"\n[services.orders]', '"\nentry = "web"\n[services.orders]'
+) + ("[services.web.uses.orders]\n")
+
+
+ELSEWHERE = pact(http("a sign of life", "/ping"))
+
+
+def changed(root: Path, *pacts: dict[str, Any], toml: str = USED, raw: str = "") -> StageResult:
+    """The stage, where `total` of an order is gone."""
+    old, new = openapi(), openapi()
+    for one in (old, new):
+        one["paths"]["/ping"] = {"get": {"responses": {"200": {"description": ""}}}}
+    order(new)["properties"].pop("total")
+    order(new)["required"].remove("total")
+    folder = root / "contracts/pacts"
+    folder.mkdir(parents=True)
+    for one in pacts:
+        (folder / f"{one['consumer']['name']}-{one['provider']['name']}.json").write_text(json.dumps(one))
+    if raw:
+        (folder / "broken.json").write_text(raw)
+    return check(root, toml=toml, orders_json=new, baseline=old)
+
+
+def gone(result: StageResult) -> Finding:
+    [found] = [f for f in result.findings if "no longer returns" in f.title]
+    return found
+
+
+def test_a_breaking_change_names_the_consumers_it_breaks_and_the_lines_of_their_contracts(tmp_path: Path) -> None:
+    result = changed(tmp_path, pact(http("an order", body={"id": "1", "total": 3})))
+
+    assert result.status is Status.FAIL
+    assert gone(result).severity is Severity.ERROR
+    assert gone(result).title.endswith(": breaks web (1 interaction)")
+    assert "contracts/pacts/web-orders.json:/interactions/0" in gone(result).detail
+
+
+def test_a_consumer_of_other_fields_of_the_same_response_is_not_broken(tmp_path: Path) -> None:
+    result = changed(tmp_path, pact(http("an order", body={"id": "1"})))
+
+    assert result.status is Status.WARN
+    assert gone(result).severity is Severity.WARNING
+
+
+def test_a_breaking_change_of_what_nobody_uses_is_a_warning_that_keeps_the_specification_s_verdict(
+    tmp_path: Path,
+) -> None:
+    result = changed(tmp_path, ELSEWHERE)
+
+    assert result.status is Status.WARN
+    assert gone(result).severity is Severity.WARNING
+    assert gone(result).title.endswith(": breaking by the specification, but used by no known consumer")
+    assert "None of the 1 known interactions of web uses what changed" in gone(result).detail
+
+
+@pytest.mark.parametrize(
+    ("pacts", "toml", "raw", "why"),
+    [
+        ([], USED, "", "No contract says who uses this document."),
+        ([pact(http("a bill", "/bills"))], USED, "", "No contract says who uses this document."),
+        (
+            [pact(*ELSEWHERE["interactions"], http("a bill", "/bills"))],
+            USED,
+            "",
+            "1 interaction fits nothing in the committed document",
+        ),
+        ([ELSEWHERE], USED, "{", "No contract says who uses this document."),
+        ([ELSEWHERE], TOML, "", "orders also serves clients outside of the system"),
+        ([ELSEWHERE], USED.replace('entry = "web"', 'entry = "orders"'), "", "orders also serves clients outside"),
+        ([ELSEWHERE], USED + '[stages.schema]\nunused = "error"\n', "", 'unused = "error"'),
+        (
+            [ELSEWHERE],
+            USED + '[services.app]\nurl = "http://127.0.0.1:1"\n[services.app.uses.orders]\n',
+            "",
+            "app uses it too, without a contract",
+        ),
+    ],
+    ids=["no pacts", "none fits", "one fits nothing", "unreadable", "no callers", "entry", "strict", "silent caller"],
+)
+def test_where_it_is_not_known_that_nobody_breaks_the_specification_s_verdict_stands(
+    tmp_path: Path, pacts: list[dict[str, Any]], toml: str, raw: str, why: str
+) -> None:
+    result = changed(tmp_path, *pacts, toml=toml, raw=raw)
+
+    assert result.status is Status.FAIL
+    assert gone(result).severity is Severity.ERROR
+    assert why in gone(result).detail
+
+
+def test_another_value_for_unused_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unused"):
+        changed(tmp_path, toml=USED + '[stages.schema]\nunused = "ignore"\n')

@@ -55,3 +55,6 @@ def test_a_planted_defect_turns_the_run_red(tmp_path: Path, defect: dict[str, An
     for wanted in defect["expect"]:
         seen = titles(result, wanted["stage"], wanted["rule"])
         assert any(re.search(re.escape(wanted["says"]), t) for t in seen), (wanted, seen)
+    if defect.get("nothing_else"):
+        errors = {f["rule"] for s in result["stages"] for f in s["findings"] if f["severity"] == "error"}
+        assert errors == {wanted["rule"] for wanted in defect["expect"]}

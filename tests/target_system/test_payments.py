@@ -70,7 +70,9 @@ def test_a_refund_gives_the_money_back_once_and_tells(payments, line):
     for _ in range(2):
         refunded = payments.post(f"/charges/{charged['id']}/refund")
         assert (refunded.status_code, refunded.json()["status"]) == (200, "refunded")
-    assert line.count("POST", f"/v1/authorizations/{charged['psp_reference']}/refunds") == 1
+    asked = {h["traceparent"].split("-")[1] for _, path, h in line.seen if path.endswith("/refunds")}
+    assert len(asked) == 1  # for the first of the two, however often the psp had to be asked
+    assert "psp_reference" not in charged | refunded.json()
     event = payments.post("/_messages", json={"description": "a refund", "providerStates": []})
     assert event.headers["content-type"] == "application/cloudevents+json"
     assert event.json()["type"] == "shop.payment.refunded"

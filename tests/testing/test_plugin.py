@@ -184,6 +184,69 @@ def test_messages_are_published_too(tmp_path: Path) -> None:
     assert descriptions(tmp_path, "mail-orders.json") == ["an order"]
 
 
+SYNC = """
+import json
+
+def test_quote(pact):
+    contract = pact("orders", "pricing")
+    (
+        contract.upon_receiving("a quote", "Sync")
+        .with_body({"record": "rec-1"}, content_type="application/json")
+        .will_respond_with()
+        .with_body({"price": 2499}, content_type="application/json")
+    )
+    prices = []
+
+    def handle(body, metadata, replies):
+        assert json.loads(body) == {"record": "rec-1"}
+        prices.extend(json.loads(reply)["price"] for reply in replies)
+
+    contract.verify(handle, "Sync")
+    assert prices == [2499]
+"""
+
+
+def test_a_synchronous_message_shows_its_replies_and_is_published(tmp_path: Path) -> None:
+    suite(tmp_path, SYNC)
+
+    done = run(tmp_path, "contracts")
+
+    assert done.returncode == 0, done.stdout
+    assert descriptions(tmp_path, "orders-pricing.json") == ["a quote"]
+
+
+def test_a_synchronous_message_whose_replies_nobody_was_shown_fails(tmp_path: Path) -> None:
+    lazy = SYNC.replace(", replies)", ")").replace("        prices.extend", "        #").replace("== [2499]", "== []")
+    suite(tmp_path, lazy)
+
+    done = run(tmp_path, "contracts")
+
+    assert done.returncode == 1
+    assert "replies nobody was shown" in done.stdout
+    assert not (tmp_path / "contracts/pacts").exists()
+
+
+def test_a_run_without_scenarios_is_still_complete(tmp_path: Path) -> None:
+    scenario = "\nimport pytest\n@pytest.mark.scenario\ndef test_story():\n    pass\n"
+    suite(tmp_path, TWO_TESTS + scenario)
+    leave_out = """
+def pytest_configure(config):
+    config.addinivalue_line("markers", "scenario: a sequence of calls")
+
+def pytest_collection_modifyitems(config, items):
+    told = [i for i in items if i.get_closest_marker("scenario")]
+    items[:] = [i for i in items if i not in told]
+    config.hook.pytest_deselected(items=told)
+"""
+    suite(tmp_path, leave_out, "conftest.py")
+    run(tmp_path, "contracts")
+    suite(tmp_path, TWO_TESTS.replace('"two"', '"zwei"') + scenario)
+
+    run(tmp_path, "contracts")
+
+    assert descriptions(tmp_path) == ["one", "zwei"]
+
+
 def test_a_run_without_the_fixture_leaves_nothing_and_loads_nothing(tmp_path: Path) -> None:
     suite(
         tmp_path,

@@ -4,10 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
-from harness.contracts.compat.rules import RULES, Direction, Level
+from harness.contracts.compat.catalogue import RULES
+from harness.contracts.compat.rules import Direction, Level
 
-__all__ = ["At", "Change", "Comparison", "Level", "change", "gather"]
+__all__ = ["At", "Change", "Comparison", "Level", "Part", "PartKind", "change", "gather"]
+
+
+class PartKind(StrEnum):
+    """Which part of an exchange something belongs to."""
+
+    OPERATION = "operation"
+    SERVER = "server"
+    SECURITY = "security"
+    PARAMETER = "parameter"
+    REQUEST_BODY = "request_body"
+    RESPONSE = "response"
+    RESPONSE_HEADER = "response_header"
+    RESPONSE_BODY = "response_body"
+    MESSAGE = "message"
+    MESSAGE_HEADERS = "message_headers"
+    MESSAGE_PAYLOAD = "message_payload"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an exchange, for machines: with it, usage by consumers is looked up.
+
+    Args:
+        name: of the parameter, header or message.
+        place: `query`, `header`, `path` or `cookie`, for parameters.
+        status: as the document writes it (`200`, `4XX`, `default`), for responses.
+        media_type: in lower case without parameters, for bodies.
+    """
+
+    kind: PartKind = PartKind.OPERATION
+    name: str = ""
+    place: str = ""
+    status: str = ""
+    media_type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +58,13 @@ class Change:
         pointer: RFC 6901 pointer to the place, in the old document where it was there, else in the new one.
         facts: what the rule's text names beside field and place.
         also: further operations the same change can be seen in.
+        part: which part of the exchange changed.
+        path: field within that part, outermost first; `[]` is every item of a list, `[0]` the item at a position,
+            `*` a field the schema does not name.
+        example: a value, as JSON, that was allowed and is refused (request) or was impossible and can come (response);
+            empty when none was worked out.
+        new_pointer: RFC 6901 pointer to the place in the new document; empty when it is not there any more.
+        spots: operation, part and path of every place it was found at, where `gather` brought several together.
     """
 
     rule: str
@@ -32,6 +75,11 @@ class Change:
     pointer: str
     facts: tuple[tuple[str, str], ...] = ()
     also: tuple[str, ...] = ()
+    part: Part = Part()
+    path: tuple[str, ...] = ()
+    example: str = ""
+    new_pointer: str = ""
+    spots: tuple[tuple[str, Part, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +104,17 @@ class At:
         where: the place in words: "200 of GET /orders/{order_id}", "the body of POST /orders".
         pointer: RFC 6901 pointer.
         field: the thing that changed, ready to be read: "`total`", "the body".
+        part, path, example, new_pointer: as in `Change`.
     """
 
     operation: str
     where: str
     pointer: str
     field: str = ""
+    part: Part = Part()
+    path: tuple[str, ...] = ()
+    example: str = ""
+    new_pointer: str = ""
 
 
 def change(rule: str, direction: Direction, at: At, facts: Iterable[tuple[str, str]] = ()) -> Change:
@@ -79,6 +132,10 @@ def change(rule: str, direction: Direction, at: At, facts: Iterable[tuple[str, s
         operation=at.operation,
         pointer=at.pointer,
         facts=facts,
+        part=at.part,
+        path=at.path,
+        example=at.example,
+        new_pointer=at.new_pointer,
     )
 
 
@@ -86,12 +143,17 @@ def gather(changes: Iterable[Change]) -> tuple[Change, ...]:
     """Tell a change once that several operations share, and put the worst first."""
     first: dict[tuple[object, ...], Change] = {}
     also: dict[tuple[object, ...], dict[str, None]] = {}
+    spots: dict[tuple[object, ...], dict[tuple[str, Part, tuple[str, ...]], None]] = {}
     for one in changes:
         key = (one.rule, one.direction, one.pointer, one.facts)
+        spots.setdefault(key, {})[one.operation, one.part, one.path] = None
         if key not in first:
             first[key] = one
         elif one.operation != first[key].operation:
             also.setdefault(key, {})[one.operation] = None
     order = list(Level)
-    merged = [replace(one, also=tuple(also.get(key, ()))) for key, one in first.items()]
+    merged = [
+        replace(one, also=tuple(also.get(key, ())), spots=tuple(spots[key]) if len(spots[key]) > 1 else ())
+        for key, one in first.items()
+    ]
     return tuple(sorted(merged, key=lambda c: order.index(c.level)))

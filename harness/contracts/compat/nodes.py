@@ -82,7 +82,7 @@ class Node:
         if not ref.startswith("#"):
             return Node(self.root, None, self.pointer)
         pointer = unquote(ref[1:])
-        value: Any = self.root
+        value: Any = self.root if pointer[:1] in {"", "/"} else None  # `#name` is an anchor, no pointer
         for token in pointer.split("/")[1:]:
             key = token.replace("~1", "/").replace("~0", "~")
             if isinstance(value, Mapping) and key in value:

@@ -29,6 +29,14 @@ _LIMITS = {
     "maxProperties": False,
 }
 _MAX_DEPTH = 60
+_MAX_MERGED = 3000
+#: Formats of OpenAPI 3.0 that 3.1 says as encoding and media type.
+_CONTENT = {"byte": ("base64", ""), "binary": ("", "application/octet-stream")}
+#: Keywords that are judged by containment alone.
+_SPECIAL = {
+    *("contains", "patternProperties", "propertyNames", "dependentRequired", "dependentSchemas", "dependencies"),
+    *("unevaluatedProperties", "unevaluatedItems", "if", "not", "anyOf", "oneOf"),
+}
 
 
 @dataclass(slots=True)
@@ -40,6 +48,9 @@ class View:
         enum: the values it allows as JSON texts, None when not limited to some.
         limits: bounds by keyword. extra: schema for further fields, True and False included.
         choices: alternatives of anyOf or oneOf that could not be rewritten. only_choice: the one there was, merged.
+        sunset: an ISO date. encoding, media_type: of what a text holds; `byte` and `binary` of OpenAPI 3.0 included.
+        extensible: values of `x-extensible-enum`. discriminator: its field, mapping: its values and their schemas.
+        special: it says something that has no attribute here.
     """
 
     types: frozenset[str] = ALL_TYPES
@@ -61,11 +72,18 @@ class View:
     deprecated: bool = False
     read_only: bool = False
     write_only: bool = False
+    sunset: str = ""
+    encoding: str = ""
+    media_type: str = ""
+    extensible: frozenset[str] | None = None
+    discriminator: str = ""
+    mapping: dict[str, str] = field(default_factory=dict)
+    special: bool = False
 
 
 def shown(value: object) -> str:
     """A JSON value for people, shortened."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -83,29 +101,45 @@ class Views:
         made = self._made.get(key)
         if made is None:
             made = View()
+            way = _Way()
             for node in parts:
-                _merge(made, node, frozenset(), 0)
+                _merge(made, node, way)
             self._made[key] = made
         return made
 
 
-def _merge(view: View, node: Node, above: frozenset[int], depth: int) -> None:
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a schema was come to: through which ones, and how many may still be merged into the view."""
+
+    above: frozenset[int] = frozenset()
+    left: list[int] = field(default_factory=lambda: [_MAX_MERGED])
+
+    def through(self, raw: object) -> _Way | None:
+        """One step further; None where that leads in a circle, too deep, or too far."""
+        self.left[0] -= 1
+        if id(raw) in self.above or len(self.above) > _MAX_DEPTH or self.left[0] < 0:
+            return None
+        return _Way(self.above | {id(raw)}, self.left)
+
+
+def _merge(view: View, node: Node, way: _Way) -> None:
     """Narrow `view` by one more schema."""
     node, siblings = _follow(node)
     if node.raw is False:
         view.types = frozenset()
-    if not isinstance(node.raw, Mapping) or id(node.raw) in above or depth > _MAX_DEPTH:
+    further = way.through(node.raw) if isinstance(node.raw, Mapping) else None
+    if further is None:
         return
-    above |= {id(node.raw)}
     if siblings is not None:
         _merge_keywords(view, siblings)
     _merge_keywords(view, node)
     for part in node.here("allOf").list():
-        _merge(view, part, above, depth + 1)
+        _merge(view, part, further)
     for keyword in ("anyOf", "oneOf"):
         choices = node.here(keyword).list()
         if choices:
-            _merge_choices(view, choices, above, depth)
+            _merge_choices(view, choices, further)
 
 
 def _follow(node: Node) -> tuple[Node, Node | None]:
@@ -119,6 +153,8 @@ def _follow(node: Node) -> tuple[Node, Node | None]:
 def _merge_keywords(view: View, node: Node) -> None:
     raw = node.raw
     _merge_values(view, raw)
+    _merge_notes(view, raw)
+    view.special |= not _SPECIAL.isdisjoint(raw)
     for name, child in _children(node, "properties"):
         view.fields.setdefault(name, []).append(child)
     required = raw.get("required")
@@ -153,17 +189,38 @@ def _merge_values(view: View, raw: Mapping[str, Any]) -> None:
     if not isinstance(values, list):
         values = [raw["const"]] if "const" in raw else None
     if values is not None:
-        texts = frozenset(json.dumps(v, sort_keys=True, ensure_ascii=False) for v in values)
+        texts = frozenset(json.dumps(v, sort_keys=True, ensure_ascii=False, default=str) for v in values)
         view.enum = texts if view.enum is None else view.enum & texts
         view.types &= frozenset(t for v in values for t in _type_of(v))
     view.pattern = view.pattern or (raw["pattern"] if isinstance(raw.get("pattern"), str) else "")
-    view.format = view.format or (raw["format"] if isinstance(raw.get("format"), str) else "")
-    view.exclusion = view.exclusion or (json.dumps(raw["not"], sort_keys=True) if "not" in raw else "")
-    view.default = view.default or (shown(raw["default"]) if "default" in raw else "")
+    said = raw.get("format")
+    if isinstance(said, str) and said not in _CONTENT:
+        view.format = view.format or said
+    view.exclusion = view.exclusion or (json.dumps(raw["not"], sort_keys=True, default=str) if "not" in raw else "")
     view.unique |= raw.get("uniqueItems") is True
+
+
+def _merge_notes(view: View, raw: Mapping[str, Any]) -> None:
+    view.default = view.default or (shown(raw["default"]) if "default" in raw else "")
     view.deprecated |= raw.get("deprecated") is True
     view.read_only |= raw.get("readOnly") is True
     view.write_only |= raw.get("writeOnly") is True
+    view.sunset = view.sunset or str(raw.get("x-sunset", ""))[:10]
+    encoding, media_type = _CONTENT.get(str(raw.get("format")), ("", ""))
+    view.encoding = view.encoding or _text(raw, "contentEncoding").lower() or encoding
+    view.media_type = view.media_type or _text(raw, "contentMediaType").lower() or media_type
+    if isinstance(raw.get("x-extensible-enum"), list):
+        view.extensible = frozenset(json.dumps(v, sort_keys=True, default=str) for v in raw["x-extensible-enum"])
+    said = raw.get("discriminator")
+    if not view.discriminator and isinstance(said, Mapping):
+        view.discriminator = _text(said, "propertyName")
+        mapping = said.get("mapping")
+        view.mapping = {str(k): str(v) for k, v in mapping.items()} if isinstance(mapping, Mapping) else {}
+
+
+def _text(raw: Mapping[str, Any], key: str) -> str:
+    value = raw.get(key)
+    return value if isinstance(value, str) else ""
 
 
 def _types(raw: Mapping[str, Any]) -> frozenset[str]:
@@ -201,7 +258,7 @@ def _merge_limits(view: View, raw: Mapping[str, Any]) -> None:
         view.multiple_of = raw["multipleOf"]
 
 
-def _merge_choices(view: View, choices: list[Node], above: frozenset[int], depth: int) -> None:
+def _merge_choices(view: View, choices: list[Node], way: _Way) -> None:
     """Rewrite what can be: "or null" becomes a type, choices among plain types or values become one set."""
     rest, nullable = [], False
     for choice in choices:
@@ -213,7 +270,7 @@ def _merge_choices(view: View, choices: list[Node], above: frozenset[int], depth
     if len(rest) == 1:
         before = view.types
         view.only_choice = rest[0]
-        _merge(view, rest[0], above, depth + 1)
+        _merge(view, rest[0], way)
         if nullable and "null" in before:
             view.types |= {"null"}
             view.enum = view.enum | {"null"} if view.enum is not None else None
@@ -231,7 +288,7 @@ def _merge_choices(view: View, choices: list[Node], above: frozenset[int], depth
     types = frozenset[str]()
     for choice in choices:
         alone = View()
-        _merge(alone, choice, above, depth + 1)
+        _merge(alone, choice, way)
         types |= alone.types
     view.types &= types
     view.choices.extend(choices)

@@ -1,0 +1,15 @@
+"""Where contracts come from, files, URLs and a Pact Broker, and where results go. The door is `source_for`."""
+
+from harness.contracts.sources.combined import CombinedSource, source_for
+from harness.contracts.sources.files import FolderSource, PathSource
+from harness.contracts.sources.model import Contracts, ContractSource, UnreadablePact
+
+__all__ = [
+    "CombinedSource",
+    "ContractSource",
+    "Contracts",
+    "FolderSource",
+    "PathSource",
+    "UnreadablePact",
+    "source_for",
+]

@@ -1,0 +1,91 @@
+"""Lays an HTTP interaction over an OpenAPI document: which operation it calls, what it sends and reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.contracts.compat.changes import Part, PartKind
+from harness.contracts.compat.nodes import Node, escape
+from harness.contracts.pacts import Interaction, Pact
+from harness.contracts.usage.model import Touch, Unmatched, Use, Used
+from harness.contracts.usage.operations import Found, Operations
+from harness.contracts.usage.touches import by_key, contents, file_of, object_at, touches
+
+__all__ = ["lay_http"]
+
+
+def lay_http(operations: Operations, pact: Pact, interaction: Interaction, place: str) -> Used | Unmatched:
+    """Find the operation an interaction is about, and what it uses of it."""
+    request, response = object_at(interaction.raw, "request"), object_at(interaction.raw, "response")
+    method, path = str(request.get("method", "GET")), str(request.get("path", "/"))
+    found = operations.find(method, path)
+    if found is None:
+        known = operations.methods(path)
+        reason = f"the document has {path} only with {', '.join(known)}" if known else f"the document has no {path}"
+        return Unmatched(pact.consumer, interaction.description, f"{file_of(pact)}:{place}", reason)
+    status = str(response.get("status", 200))
+    documented = _documented(found, status)
+    found_touches = (*_parameters(request, found, place), *_bodies(pact, request, response, documented, place))
+    exact = not object_at(response, "matchingRules").get("status")
+    statuses = frozenset({status, documented}) if exact else frozenset[str]()
+    return Used(
+        consumer=pact.consumer,
+        description=interaction.description,
+        file=file_of(pact),
+        pointer=place,
+        operation=found.operation.name,
+        touches=found_touches,
+        statuses=statuses,
+        assumed=found.assumed,
+    )
+
+
+def _documented(found: Found, status: str) -> str:
+    known = [name for name, _ in found.operation.node.get("responses").items()]
+    wanted = (status, f"{status[:1]}XX", f"{status[:1]}xx", "default")
+    return next((name for name in wanted if name in known), status)
+
+
+def _parameters(request: Mapping[str, Any], found: Found, place: str) -> Iterator[Touch]:
+    from urllib.parse import parse_qsl
+
+    query = request.get("query")
+    names = dict(parse_qsl(query, keep_blank_values=True)) if isinstance(query, str) else object_at(request, "query")
+    sent = {("query", str(n).split("[")[0], "query") for n in names}
+    sent |= {("header", str(n).lower(), "headers") for n in object_at(request, "headers")}
+    sent |= {("path", name, "path") for name in found.values}
+    sent |= {("query", name, "query") for name in _spread(found, {str(n) for n in names})}
+    for kind, name, key in sorted(sent):
+        yield Touch(Use.SENDS, Part(PartKind.PARAMETER, name, kind), (), f"{place}/request/{key}")
+
+
+def _spread(found: Found, names: set[str]) -> list[str]:
+    """Parameters that can be written as several: `?status=open&page=2` may be an object `filter` (style form, exploded).
+
+    Which of them an undeclared name belongs to is not known, so all count as sent.
+    """
+    query = [p for p in found.operation.parameters() if p.text("in") == "query"]
+    if not names - {p.text("name") for p in query}:
+        return []
+    return [p.text("name") for p in query if not _is_scalar(p.get("schema"))]
+
+
+def _is_scalar(schema: Node) -> bool:
+    return schema.text("type") in {"string", "integer", "number", "boolean", "array"}
+
+
+def _bodies(
+    pact: Pact, request: Mapping[str, Any], response: Mapping[str, Any], status: str, place: str
+) -> Iterator[Touch]:
+    for holder, key, use, part in (
+        (request, "request", Use.SENDS, Part(PartKind.REQUEST_BODY)),
+        (response, "response", Use.READS, Part(PartKind.RESPONSE_BODY, status=status)),
+    ):
+        body, below = contents(pact, holder, "body", f"{place}/{key}")
+        if body is None:
+            continue
+        yield from touches(body, Touch(use, part, (), below, opaque=by_key(holder) or isinstance(body, str)))
+    for name in object_at(response, "headers"):
+        part = Part(PartKind.RESPONSE_HEADER, str(name).lower(), status=status)
+        yield Touch(Use.READS, part, (), f"{place}/response/headers/{escape(str(name))}")

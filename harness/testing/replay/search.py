@@ -1,0 +1,289 @@
+"""Looks for the smallest difference in a provider's answers that breaks a consumer; what may differ is in `edits`."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.contracts.testlog import Replayed
+from harness.testing.replay.edits import Answer, Edit, Kind, Site, sites
+from harness.testing.replay.judge import Blame, Failure, judge
+from harness.testing.replay.reading import probes, spot
+from harness.testing.replay.rerun import Replay, collect_remains, rerun
+
+if TYPE_CHECKING:
+    import pytest
+
+__all__ = ["Limits", "check_tolerance"]
+
+_SEARCH_RUNS = 80
+_SEARCH_S = 20.0
+_LEAST_RUN_S = 5.0
+
+
+@dataclass(slots=True)
+class Limits:
+    """How much replaying is wanted.
+
+    Args:
+        examples: replays of a test that tolerates everything, at most.
+        seed: the same seed makes the same differences.
+        left_s: seconds this process may still spend on replays; counted down.
+        suite: folder of consumer tests, where known.
+    """
+
+    examples: int
+    seed: int
+    left_s: float
+    suite: Path | None = None
+
+
+def check_tolerance(item: pytest.Function, pacts: Sequence[Mapping[str, Any]], limits: Limits) -> Replayed:
+    """Replay a passed test with answers edited inside what its contracts allow.
+
+    Args:
+        pacts: the contracts the test defined, decoded.
+        limits: its time is charged for what this takes.
+    """
+    started = time.monotonic()
+    reason = _why_not(item, limits)
+    try:
+        found = _Told(reason) if reason else _Search(item, pacts, limits).run()
+    finally:
+        limits.left_s -= time.monotonic() - started
+    pact = pacts[0]
+    return Replayed(
+        test=item.nodeid,
+        consumer=str(pact["consumer"]["name"]),
+        provider=" and ".join(sorted({str(p["provider"]["name"]) for p in pacts})),
+        outcome=found.outcome,
+        reason=found.reason,
+        differences=tuple(map(str, found.edits)),
+        message=found.failure.said if found.failure else "",
+        detail=found.failure.detail if found.failure else "",
+        file=_shown(found.failure.file, item) if found.failure else "",
+        line=found.failure.line if found.failure else 0,
+        certain=found.failure is None or found.failure.blame is Blame.CONSUMER,
+        replays=found.replays,
+        read=tuple(sorted(found.read)),
+        unread=tuple(sorted(found.unread)),
+        pinned=tuple(sorted(found.pinned)),
+        duration_s=round(time.monotonic() - started, 3),
+    )
+
+
+def _shown(file: str, item: pytest.Function) -> str:
+    root = item.config.rootpath
+    path = Path(file) if file else item.path
+    return str(path.relative_to(root)) if path.is_relative_to(root) else path.name
+
+
+def _why_not(item: pytest.Function, limits: Limits) -> str:
+    """Why a test cannot be replayed; empty when it can."""
+    marker = item.get_closest_marker("tolerant_reader")
+    if marker is not None and marker.args[:1] == (False,):
+        return f"left out by its marker: {marker.kwargs.get('reason', 'no reason given')}"
+    if getattr(item.obj, "is_hypothesis_test", False):
+        return "it is a property test, which runs many times by itself"
+    if type(item).__name__ == "TestCaseFunction":
+        return "it is a method of unittest.TestCase"
+    if limits.left_s <= 0:
+        return "the time for replays was used up"
+    return ""
+
+
+@dataclass(slots=True)
+class _Told:
+    """What came out."""
+
+    reason: str = ""
+    edits: tuple[Edit, ...] = ()
+    failure: Failure | None = None
+    replays: int = 0
+    read: set[str] = field(default_factory=set)
+    unread: set[str] = field(default_factory=set)
+    pinned: set[str] = field(default_factory=set)
+
+    @property
+    def outcome(self) -> Any:
+        if self.failure is not None:
+            return "intolerant"
+        return "not_replayed" if self.reason else "tolerant"
+
+
+@dataclass(slots=True)
+class _Search:
+    """One test's replays; each set of edits is tried once."""
+
+    item: pytest.Function
+    pacts: Sequence[Mapping[str, Any]]
+    limits: Limits
+    replays: int = 0
+    judged: int = 0
+    known: dict[tuple[Edit, ...], Failure | None] = field(default_factory=dict)
+    deadline: float = 0.0
+    run_limit_s: float = _LEAST_RUN_S
+    fields: list[Edit] = field(default_factory=list)
+
+    def run(self) -> _Told:
+        """Try everything at once, then combinations; shrink what breaks it."""
+        self.deadline = time.monotonic() + min(_SEARCH_S, self.limits.left_s)
+        places, reason = self._rehearse()
+        if reason or not places:
+            return _Told(reason or "none of its answers can be varied", replays=self.replays)
+        first = next((edits for edits in _starts(places) if self._fails(edits)), ())
+        smallest = self._explore(places, bool(first)) or first
+        told = _Told(edits=smallest, failure=self.known.get(smallest) if smallest else None)
+        if told.failure is not None:
+            collect_remains()
+            if rerun(self.item, Replay(), self.run_limit_s) is not None:
+                told = _Told("it does not pass every time, even with the answers unchanged")
+        elif not self.judged:
+            told = _Told("with other answers it makes requests its contract does not have")
+        if told.outcome == "tolerant":
+            self._see_what_is_read(told)
+        told.replays = self.replays
+        return told
+
+    def _see_what_is_read(self, told: _Told) -> None:
+        """Take single fields away, or give them another value where the contract pins one."""
+        for edit in self.fields:
+            if time.monotonic() > self.deadline:
+                return
+            replay = Replay((edit,))
+            self.replays += 1
+            missed = rerun(self.item, replay, self.run_limit_s) is not None or replay.disturbed
+            unmissed = told.pinned if edit.kind is Kind.OTHER else told.unread
+            (told.read if missed else unmissed).add(spot(edit.path))
+        collect_remains()
+
+    def _rehearse(self) -> tuple[list[Site], str]:
+        """Replay without edits: it has to pass, and shows which answers there are."""
+        started = time.monotonic()
+        replay = Replay()
+        self.replays += 1
+        error = rerun(self.item, replay, max(_LEAST_RUN_S, self.limits.left_s))
+        self.run_limit_s = max(_LEAST_RUN_S, 10 * (time.monotonic() - started))
+        if error is not None:
+            said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            return [], f"it fails when it is run a second time: {said}"
+        if not replay.seen:
+            return [], "its consumer does not talk to the mock server at the address it was given"
+        first: dict[str, Answer] = {}
+        for answer in replay.seen:
+            first.setdefault(answer.exchange, answer)
+        contracts = [i for pact in self.pacts for i in pact.get("interactions", ())]
+        known = [(answer, _rules(answer, contracts)) for answer in first.values()]
+        self.fields = [edit for answer, rules in known for edit in probes(answer, rules)]
+        return [site for answer, rules in known for site in sites(answer, rules)], ""
+
+    def _fails(self, edits: tuple[Edit, ...]) -> bool:
+        """Whether the consumer cannot live with these; what cannot be tried any more counts as fine."""
+        if not edits:
+            return False
+        if edits not in self.known:
+            if self.replays >= _SEARCH_RUNS or time.monotonic() > self.deadline:
+                return False
+            self.known[edits] = self._try(edits)
+        return self.known[edits] is not None
+
+    def _try(self, edits: tuple[Edit, ...]) -> Failure | None:
+        failure = self._one(edits)
+        growing = [edit for edit in edits if edit.kind is Kind.LONGER]
+        if failure is None or not growing:
+            return failure
+        # Copies of one member are no list a provider would send: the consumer has to fail with both makes of it.
+        other = tuple(_other_make(edit) if edit.kind is Kind.LONGER else edit for edit in edits)
+        return failure if self._one(other) is not None else None
+
+    def _one(self, edits: tuple[Edit, ...]) -> Failure | None:
+        replay = Replay(edits)
+        self.replays += 1
+        error = rerun(self.item, replay, self.run_limit_s)
+        self.judged += not replay.disturbed
+        if error is None:
+            return None
+        failure = judge(self.item, replay, error, self.limits.suite)
+        return None if failure.blame is Blame.NOBODY else failure
+
+    def _explore(self, places: Sequence[Site], failing: bool) -> tuple[Edit, ...]:
+        """The smallest set of edits that fails; empty when none was found."""
+        from hypothesis import HealthCheck, Phase, find, settings
+        from hypothesis import strategies as st
+        from hypothesis.errors import NoSuchExample, Unsatisfiable
+
+        wanted = 40 if failing else self.limits.examples - 1 - self.judged
+        if wanted < 1:
+            return ()
+        masks = st.tuples(*(st.integers(0, site.variants) for site in places))
+        try:
+            mask = find(
+                masks,
+                lambda mask: self._fails(_edits(places, mask)),
+                settings=settings(
+                    max_examples=wanted,
+                    database=None,
+                    deadline=None,
+                    phases=(Phase.generate, Phase.shrink),
+                    suppress_health_check=list(HealthCheck),
+                ),
+                random=random.Random(f"{self.limits.seed}:{self.item.nodeid}"),
+            )
+        except (NoSuchExample, Unsatisfiable):
+            return ()
+        return _edits(places, mask)
+
+
+def _edits(places: Sequence[Site], mask: Sequence[int]) -> tuple[Edit, ...]:
+    return tuple(site.at(variant) for site, variant in zip(places, mask, strict=True) if variant)
+
+
+def _starts(places: Sequence[Site]) -> list[tuple[Edit, ...]]:
+    """Everything at once, which clears a tolerant consumer in one replay; lists apart, for what they add to a test."""
+    flat = tuple(site.at(1) for site in places if site.edit.kind is not Kind.LONGER)
+    lists = tuple(site.at(1) for site in places if site.edit.kind is Kind.LONGER)
+    return [edits for edits in (flat, lists) if edits]
+
+
+def _other_make(edit: Edit) -> Edit:
+    return Edit(edit.exchange, edit.kind, edit.path, edit.variant + 1 if edit.variant % 2 else edit.variant - 1)
+
+
+def _rules(answer: Answer, contracts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The matching rules of the interaction an answer comes from; None when it cannot be told which that is."""
+    body = answer.decoded()
+    parts = [part for contract in contracts for part in _answers(contract, answer.status)]
+    alike = [part for part in parts if _shape(_content(part)) == _shape(body)]
+    part = next((part for part in alike if _content(part) == body), alike[0] if alike else None)
+    if part is None:
+        return None
+    rules = part.get("matchingRules", {}).get("body", {})
+    return rules if isinstance(rules, dict) else {}
+
+
+def _answers(contract: Mapping[str, Any], status: int) -> list[Mapping[str, Any]]:
+    """The parts of an interaction that a consumer is shown: a response, a message, or the replies to one."""
+    response = contract.get("response")
+    if isinstance(response, dict):
+        return [response] if response.get("status", 200) == status else []
+    if isinstance(response, list):
+        return [part for part in response if isinstance(part, dict)] if not status else []
+    return [contract] if not status else []
+
+
+def _content(part: Mapping[str, Any]) -> Any:
+    body = part.get("body", part.get("contents"))
+    return body.get("content") if isinstance(body, dict) else None
+
+
+def _shape(value: Any) -> Any:
+    """A value without its values, for bodies whose parts are generated anew each time."""
+    if isinstance(value, dict):
+        return {key: _shape(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_shape(member) for member in value]
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__

@@ -1,0 +1,85 @@
+"""What the provider stage makes of states that change nothing, and of messages that are answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from harness.contracts.stage import ProviderStage
+from harness.evidence import StageResult, Status
+from harness.system.config import load_project
+from tests.contracts.shop import TOML, http, pact, project
+from tests.helpers import make_context
+
+
+def altered(root: Path, given: dict[str, Any], old: str, new: str) -> StageResult:
+    """Verify against the tiny provider with one line of it changed."""
+    project(root, TOML, [given])
+    script = root / "orders.py"
+    assert old in script.read_text()
+    script.write_text(script.read_text().replace(old, new))
+    context = make_context(load_project(root / "harness.toml"), ProviderStage(), [])
+    return anyio.run(ProviderStage().run, context)
+
+
+def question(description: str, reply: object) -> dict[str, Any]:
+    """A synchronous message: a request, and the reply the consumer reads."""
+
+    def body(content: object) -> dict[str, Any]:
+        return {"contents": {"content": content, "contentType": "application/json", "encoded": False}}
+
+    return {
+        "type": "Synchronous/Messages",
+        "description": description,
+        "pending": False,
+        "request": body({"ask": "price"}),
+        "response": [body(reply)],
+    }
+
+
+def test_two_states_that_ask_for_different_answers_cannot_both_pass_with_a_handler_that_does_nothing(
+    tmp_path: Path,
+) -> None:
+    paid = http("it is paid", body={"id": "1", "total": 100}, states=["an order"])
+    gone = http("it is gone", status=404, states=["a flaky end"])
+
+    result = altered(tmp_path, pact(paid, gone), 'known and not (body["action"]', 'known or not (body["action"]')
+
+    assert result.status is Status.FAIL
+    assert {f.rule for f in result.findings} >= {"provider.mismatch"}
+    [broken] = [f for f in result.findings if f.rule == "provider.mismatch"]
+    assert "it is gone" in broken.title
+    assert "(given a flaky end)" in broken.detail
+
+
+def test_a_contract_that_says_nothing_about_the_reply_does_not_pass(tmp_path: Path) -> None:
+    given = question("a price", {}) | {"response": []}
+
+    result = altered(tmp_path, pact(given), ASKED, ANSWER)
+
+    assert result.status is Status.FAIL
+    assert {f.rule for f in result.findings} == {"provider.message_unspecified"}
+
+
+ASKED = 'return self.answer(200, b"" if body["description"] == "silence" else {"type": "order", "id": 1})'
+ANSWER = 'return self.answer(200, {"price": 7} if "request" in body else {})'
+
+
+def test_a_message_that_is_answered_is_verified_by_what_the_provider_replies(tmp_path: Path) -> None:
+    result = altered(tmp_path, pact(question("a price", {"price": 7})), ASKED, ANSWER)
+
+    assert result.status is Status.PASS, result
+    assert result.work["messages"] == 1
+
+
+@pytest.mark.parametrize(("reply", "rule"), [('{"cost": 7}', "provider.mismatch"), ('b""', "provider.message_empty")])
+def test_a_reply_that_is_not_as_agreed_is_a_finding(tmp_path: Path, reply: str, rule: str) -> None:
+    answer = f"return self.answer(200, {reply})"
+
+    result = altered(tmp_path, pact(question("a price", {"price": 7})), ASKED, answer)
+
+    assert result.status is Status.FAIL
+    assert {f.rule for f in result.findings} == {rule}

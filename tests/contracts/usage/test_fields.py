@@ -1,0 +1,143 @@
+"""The map of a document: what it describes, who uses it, and what nobody does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.contracts.compat import PartKind
+from harness.contracts.pacts import pact_from_json
+from harness.contracts.usage import FieldUse, Use, usage_of
+from tests.contracts.shop import http, pact
+
+ORDER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "readOnly": True},
+        "total": {"type": "integer"},
+        "lines": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"sku": {}, "price": {"type": "integer"}}},
+        },
+    },
+}
+
+
+def document(schema: dict[str, Any], **schemas: Any) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema}}
+    return {
+        "openapi": "3.1.0",
+        "paths": {
+            "/orders/{id}": {
+                "parameters": [{"in": "path", "name": "id", "required": True}],
+                "get": {
+                    "parameters": [{"in": "query", "name": "expand"}, {"in": "header", "name": "X-Trace"}],
+                    "responses": {"200": {"content": content, "headers": {"ETag": {}}}, "404": {}},
+                },
+                "put": {"requestBody": {"content": content}, "responses": {"204": {}}},
+            }
+        },
+        "components": {"schemas": schemas},
+    }
+
+
+def fields(schema: dict[str, Any], *interactions: dict[str, Any], **schemas: Any) -> dict[str, FieldUse]:
+    """Lines of the 200 body of GET by dotted path."""
+    pacts = [pact_from_json(pact(*interactions, consumer="web"))]
+    found = usage_of(pacts, document(schema, **schemas)).fields()
+    return {
+        ".".join(f.path): f for f in found if f.part.kind is PartKind.RESPONSE_BODY and f.operation.startswith("GET")
+    }
+
+
+def test_the_map_says_who_reads_a_field_and_which_nobody_reads() -> None:
+    found = fields(ORDER, http("an order", body={"id": "1", "lines": [{"sku": 1}]}))
+
+    assert found["id"].consumers == {"web": frozenset({Use.READS})}
+    assert found["id"].places == ("web-orders.json:/interactions/0/response/body/content/id",)
+    assert found["lines.[].sku"].consumers == {"web": frozenset({Use.READS})}
+    assert {path for path, line in found.items() if not line.consumers} == {"total", "lines.[].price"}
+
+
+def test_operations_parameters_headers_and_statuses_are_lines_too() -> None:
+    pacts = [pact_from_json(pact(http("an order"), consumer="web"))]
+    found = usage_of(pacts, document(ORDER)).fields()
+
+    unused = {(f.operation, f.part.kind, f.part.name or f.part.status) for f in found if not f.consumers and not f.path}
+    assert unused >= {
+        ("PUT /orders/{id}", PartKind.OPERATION, ""),
+        ("PUT /orders/{id}", PartKind.REQUEST_BODY, ""),
+        ("GET /orders/{id}", PartKind.PARAMETER, "expand"),
+        ("GET /orders/{id}", PartKind.PARAMETER, "x-trace"),
+        ("GET /orders/{id}", PartKind.RESPONSE, "404"),
+        ("GET /orders/{id}", PartKind.RESPONSE_HEADER, "etag"),
+    }
+    used = {(f.part.kind, f.part.name or f.part.status) for f in found if f.consumers}
+    assert used == {(PartKind.OPERATION, ""), (PartKind.PARAMETER, "id"), (PartKind.RESPONSE, "200")}
+
+
+def test_a_request_body_has_no_read_only_fields() -> None:
+    found = usage_of([], document(ORDER)).fields()
+
+    assert {f.path for f in found if f.part.kind is PartKind.REQUEST_BODY} == {
+        (), ("total",), ("lines",), ("lines", "[]"), ("lines", "[]", "sku"), ("lines", "[]", "price")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("keyword", ["allOf", "oneOf", "anyOf"])
+def test_fields_of_combined_schemas_are_laid_together(keyword: str) -> None:
+    one, other = {"properties": {"a": {}}, "type": "object"}, {"properties": {"b": {}}, "type": "object"}
+
+    assert {"a", "b"} <= fields({keyword: [one, {"$ref": "#/components/schemas/Other"}]}, Other=other).keys()
+
+
+def test_a_schema_that_holds_itself_ends_and_what_is_read_deeper_in_counts_as_described() -> None:
+    below = {"type": "array", "items": {"$ref": "#/components/schemas/Tree"}}
+    tree = {"type": "object", "properties": {"name": {}, "below": below}}
+    deep = {"name": "a", "below": [{"name": "b", "below": [{"name": "c"}]}]}
+
+    found = fields({"$ref": "#/components/schemas/Tree"}, http("a tree", body=deep), Tree=tree)
+
+    assert found["below.[].below.[].name"].described
+    assert found["name"].consumers
+
+
+def test_a_document_of_schemas_that_multiply_is_cut_and_ends() -> None:
+    levels = {
+        f"L{n}": {
+            "type": "object",
+            "properties": {f"f{k}": {"$ref": f"#/components/schemas/L{n + 1}"} for k in range(10)},
+        }
+        for n in range(12)
+    }
+
+    found = fields({"$ref": "#/components/schemas/L0"}, **levels)
+
+    assert 1_000 < len(found) < 20_000
+
+
+def test_what_the_document_does_not_describe_is_told_apart_from_what_it_leaves_open() -> None:
+    closed = fields(ORDER, http("an order", body={"colour": "red"}))
+    free = fields({"type": "object"}, http("an order", body={"colour": "red"}))
+
+    assert not closed["colour"].described
+    assert free["colour"].described
+
+
+def test_fields_without_a_name_are_used_by_who_reads_one_of_them() -> None:
+    labels = {"type": "object", "additionalProperties": {"type": "string"}}
+
+    found = fields(labels, http("labels", body={"colour": "red"}))
+
+    assert found["*"].consumers
+    assert "colour" not in found
+
+
+def test_where_a_contract_does_not_tell_by_field_every_field_is_perhaps_used() -> None:
+    keyed = http("an order", body={"lines": []})
+    keyed["response"]["matchingRules"] = {"body": {"$": {"matchers": [{"match": "eachKey"}]}}}
+
+    found = fields(ORDER, keyed)
+
+    assert found["total"].consumers == {"web": frozenset({Use.MAYBE})}
