@@ -22,6 +22,7 @@ __all__ = ["Relay", "Told", "exchange", "send_request"]
 _REFUSED = 424
 _BODY_CHARS = 4000
 _MAX_BYTES = 5_000_000
+_SPARE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,8 @@ def exchange(
     try:
         connection.connect()
         limit.start()
+        # Never before the limit for all of it, which knows what had come by then.
+        connection.sock.settimeout(timeout_s + _SPARE_S)
         path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
         connection.request(method, path, body, dict(headers))
         answer = connection.getresponse()
@@ -184,7 +187,8 @@ def exchange(
             return answer.status, {k.lower(): v for k, v in answer.getheaders()}, content
         return 0, {}, f"no whole answer: HTTP {answer.status}, but {problem}".encode()
     except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = f"none after {timeout_s:g} s" if late.is_set() else str(error) or type(error).__name__
+        is_late = late.is_set() or isinstance(error, TimeoutError)
+        reason = f"none after {timeout_s:g} s" if is_late else str(error) or type(error).__name__
         return 0, {}, f"no answer: {reason}".encode()
     finally:
         limit.cancel()
