@@ -27,6 +27,19 @@ ALLOWED: dict[str, set[str]] = {
     "testing": {"contracts", "pipeline", "system", "evidence"},
     "cli": {"report", "testing", "starter", *CAPABILITIES, "pipeline", "system", "evidence"},
 }
+#: The same for the rooms of `contracts`; `stage`, its door, may import all.
+_CONTRACTS = {"pacts": set(), "verified": set(), "documents": set(), "edges": {"pacts"}, "settings": set()}
+CONTRACTS: dict[str, set[str]] = {
+    **_CONTRACTS,
+    "sources": {"pacts", "verified"},
+    "compat": {"documents"},
+    "comparison": {"documents", "compat", "pacts"},
+    "usage": {"documents", "compat", "pacts"},
+    "difference": {"documents", "compat", "usage", "sources", "pacts"},
+    "schema": {"documents", "compat", "usage", "sources", "pacts", "settings"},
+    "consumer": {"sources", "edges", "pacts", "settings"},
+    "provider": {"consumer", "sources", "verified", "edges", "pacts", "settings"},
+}
 TARGETS = ("target_system", "contracts", "load", "chaos", "synthetic", "tests")
 #: Names of the record shop's services that mean nothing else here.
 SHOP_WORDS = re.compile(r"record shop|target_system|rec-1|tok_declined|place_order\b")
@@ -60,6 +73,17 @@ def test_rooms_import_only_downwards() -> None:
                 continue
             other = room_of(name)
             if other not in {room, "errors", ""} and other not in ALLOWED[room]:
+                wrong.append(f"{file.relative_to(ROOT)} imports {name}")
+    assert wrong == []
+
+
+def test_the_rooms_of_contracts_import_only_downwards() -> None:
+    wrong = []
+    for file in sorted((HARNESS / "contracts").rglob("*.py")):
+        room = file.relative_to(HARNESS / "contracts").parts[0].removesuffix(".py")
+        for name in imports_of(file):
+            other = name.split(".")[2] if name.startswith("harness.contracts.") else room
+            if room not in {"stage", "__init__"} and other != room and other not in CONTRACTS[room]:
                 wrong.append(f"{file.relative_to(ROOT)} imports {name}")
     assert wrong == []
 

@@ -23,7 +23,7 @@ def command(services: tuple[str, ...], config: Path | None) -> None:
 
     import anyio
 
-    from harness.contracts.baselines import accept_baselines
+    from harness.contracts.documents.baselines import accept_baselines
     from harness.system.guardian import Guardian
 
     project = project_from(config)

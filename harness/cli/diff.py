@@ -61,8 +61,8 @@ def command(
     OLD and NEW are files, URLs or git:REVISION:PATH. Exit code 1 when somebody can break: with --pacts a known
     consumer, without it any client that keeps to OLD; 0 when nobody can.
     """
-    from harness.contracts.addresses import read_document
     from harness.contracts.difference import contracts_of, difference
+    from harness.contracts.documents.addresses import read_document
 
     before = read_document(old, remote_refs=allow_remote_refs)
     after = read_document(new, remote_refs=allow_remote_refs)

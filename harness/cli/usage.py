@@ -13,9 +13,9 @@ from harness.cli.options import config_option, project_from
 from harness.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from harness.contracts.addresses import Located
+    from harness.contracts.documents.addresses import Located
     from harness.contracts.pacts import Pact
-    from harness.contracts.source import ContractSource
+    from harness.contracts.sources import ContractSource
     from harness.contracts.usage import Usage
     from harness.report.usage import UsageMap
     from harness.system.config import Project
@@ -63,7 +63,7 @@ def command(
 
 def _read(folder: Path, root: Path) -> tuple[Pact, ...]:
     """Every pact of a folder."""
-    from harness.contracts.source import FolderSource
+    from harness.contracts.sources import FolderSource
 
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder} with pacts")
@@ -81,7 +81,7 @@ def _all(source: ContractSource, shown: str) -> tuple[Pact, ...]:
 
 
 def _of_document(address: str, pacts: Sequence[Pact], provider: str | None) -> UsageMap:
-    from harness.contracts.addresses import read_document
+    from harness.contracts.documents.addresses import read_document
 
     known = sorted({p.provider for p in pacts})
     if provider is None and len(known) > 1:
@@ -97,8 +97,8 @@ def _of_document(address: str, pacts: Sequence[Pact], provider: str | None) -> U
 
 
 def _of_project(project: Project, chosen: Sequence[str], folder: Path | None) -> list[UsageMap]:
-    from harness.contracts.addresses import read_document
-    from harness.contracts.documents import DocumentKind, baseline_file
+    from harness.contracts.documents.addresses import read_document
+    from harness.contracts.documents.reading import DocumentKind, baseline_file
     from harness.contracts.sources import source_for
 
     root, suites = project.root, project.system.suites

@@ -1,7 +1,7 @@
 """Contracts: pacts, provider verification, documents and their compatibility. The door for the pipeline is `stage`."""
 
 from harness.contracts.pacts import Interaction, InteractionKind, Pact, PactError, read_pact
-from harness.contracts.source import Contracts, ContractSource, FolderSource
+from harness.contracts.sources import Contracts, ContractSource, FolderSource
 
 __all__ = [
     "ContractSource",

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.contracts.addresses import Located, check_references
 from harness.contracts.compat import Change, Level, compare_asyncapi, compare_openapi
-from harness.contracts.documents import DocumentKind
+from harness.contracts.documents.addresses import Located, check_references
+from harness.contracts.documents.reading import DocumentKind
 from harness.contracts.pacts import Pact
 from harness.errors import UsageError, did_you_mean
 
@@ -127,7 +127,7 @@ def contracts_of(folder: Path, provider: str) -> tuple[Pact, ...]:
     Raises:
         UsageError: when there are none, one cannot be read, or it is not clear whose are meant.
     """
-    from harness.contracts.source import FolderSource
+    from harness.contracts.sources import FolderSource
 
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder} with pacts")

@@ -45,7 +45,7 @@ class SchemaStage:
 
     async def run(self, context: StageContext) -> StageResult:
         """Check every document."""
-        from harness.contracts.schema import check_documents
+        from harness.contracts.schema.run import check_documents
 
         return await check_documents(context, context.settings_as(SchemaSettings))
 
@@ -73,7 +73,7 @@ class ConsumerStage:
 
     async def run(self, context: StageContext) -> StageResult:
         """Run the suite."""
-        from harness.contracts.consumer import run_consumer_tests
+        from harness.contracts.consumer.run import run_consumer_tests
 
         return await run_consumer_tests(context, context.settings_as(ConsumerSettings))
 
@@ -113,7 +113,7 @@ class ProviderStage:
 
     async def run(self, context: StageContext) -> StageResult:
         """Verify every provider that has pacts."""
-        from harness.contracts.provider import verify_providers
+        from harness.contracts.provider.run import verify_providers
 
         return await verify_providers(context, context.settings_as(ProviderSettings))
 

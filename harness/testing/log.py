@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.contracts.testlog import CollectionProblem, Session, TestEnded, append
+from harness.contracts.consumer.testlog import CollectionProblem, Session, TestEnded, append
 
 if TYPE_CHECKING:
     import pytest

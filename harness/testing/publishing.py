@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.contracts.consumer.testlog import Published, Replayed
 from harness.contracts.pacts import Merger, Pact, PactError, file_name, overlay, pact_from_json, read_pact, write_pact
-from harness.contracts.source import FolderSource
-from harness.contracts.testlog import Published, Replayed
+from harness.contracts.sources import FolderSource
 from harness.system.model import Suites
 
 if TYPE_CHECKING:

@@ -219,7 +219,7 @@ def _start(session: _Session, name: str) -> str:
     """Start a provider alone, for the rest of the session."""
     from anyio.from_thread import start_blocking_portal
 
-    from harness.contracts.isolation import alone
+    from harness.contracts.provider.isolation import alone
     from harness.contracts.sources import FolderSource
     from harness.errors import HarnessError
 
@@ -252,7 +252,7 @@ def _write_down(config: pytest.Config, scenarios: Sequence[pytest.Item]) -> None
     file = config.getoption("--scenario-log")
     if not file:
         return
-    from harness.contracts.scenariolog import Planned, append
+    from harness.contracts.provider.scenariolog import Planned, append
 
     for item in scenarios:
         path, line, _ = item.location
@@ -272,7 +272,7 @@ def _write_down(config: pytest.Config, scenarios: Sequence[pytest.Item]) -> None
 def _write_asked(config: pytest.Config, test: str, recorder: Any) -> None:
     file = config.getoption("--scenario-log")
     if file:
-        from harness.contracts.scenariolog import Asked, append
+        from harness.contracts.provider.scenariolog import Asked, append
 
         asked = Asked(test=test, calls=recorder.calls, trace_id=recorder.trace_id, exchanges=tuple(recorder.exchanges))
         append(Path(file), asked)

@@ -67,7 +67,9 @@ def test_500_interactions_against_1000_operations(tmp_path: Path) -> None:
     pact.write_text(json.dumps(contract()))
     api.write_text(json.dumps(document()))
     reading = (
-        "import sys, click, jsonschema_rs; from harness.contracts.addresses import read_document as r; r(sys.argv[1])"
+        "import sys, click, jsonschema_rs\n"
+        "from harness.contracts.documents.addresses import read_document\n"
+        "read_document(sys.argv[1])"
     )
 
     runs = [

@@ -264,7 +264,7 @@ KILLER = """
                     command = open(f"/proc/{process}/cmdline").read()
                 except (OSError, IndexError):
                     continue
-                if int(stat[1]) == os.getppid() and "harness.contracts.verification" in command:
+                if int(stat[1]) == os.getppid() and "harness.contracts.provider.verification" in command:
                     os.kill(int(process), signal.SIGKILL)
             return self.answer(200, {})
 """

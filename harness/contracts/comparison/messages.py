@@ -13,8 +13,8 @@ from harness.contracts.comparison.reporting import Reporter
 from harness.contracts.comparison.results import Incompatibility
 from harness.contracts.comparison.schemas import Schemas
 from harness.contracts.compat.channels import Message, messages
-from harness.contracts.compat.nodes import Node
 from harness.contracts.compat.rules import Direction
+from harness.contracts.documents.nodes import Node
 from harness.contracts.pacts import InteractionKind
 
 __all__ = ["MessageCheck"]

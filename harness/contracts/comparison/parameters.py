@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from harness.contracts.compat.nodes import Node
+from harness.contracts.documents.nodes import Node
 
 __all__ = ["coerced", "query_readings", "readings", "schema_of"]
 

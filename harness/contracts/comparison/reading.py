@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.contracts.documents import DocumentError, download
+from harness.contracts.documents.reading import DocumentError, download
 from harness.contracts.pacts import Pact, PactError, pact_from_json
 from harness.errors import UsageError, did_you_mean
 

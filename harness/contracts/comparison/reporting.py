@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.contracts.comparison.results import Incompatibility, pointer_of
 from harness.contracts.comparison.schemas import Problem
-from harness.contracts.compat.nodes import Node
+from harness.contracts.documents.nodes import Node
 from harness.contracts.pacts import Interaction, Pact
 
 __all__ = ["Reporter"]

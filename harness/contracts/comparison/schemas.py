@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Protocol, cast
 
 from harness.contracts.comparison.translation import Translation
-from harness.contracts.compat.nodes import Node, escape
+from harness.contracts.documents.nodes import Node, escape
 
 __all__ = ["Problem", "Schemas", "shown"]
 

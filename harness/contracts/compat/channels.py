@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.contracts.compat.nodes import Node
 from harness.contracts.compat.rules import Direction
+from harness.contracts.documents.nodes import Node
 
 __all__ = ["Message", "messages"]
 

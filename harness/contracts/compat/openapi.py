@@ -11,10 +11,10 @@ from typing import Any
 
 from harness.contracts.compat.changes import At, Change, Comparison, Part, PartKind, change, gather
 from harness.contracts.compat.exchange import PLACEHOLDER, ExchangeComparer, Operation
-from harness.contracts.compat.nodes import Node
 from harness.contracts.compat.rules import Direction
 from harness.contracts.compat.schemas import SchemaComparer
 from harness.contracts.compat.security import SecurityComparer
+from harness.contracts.documents.nodes import Node
 
 __all__ = ["compare_openapi"]
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from harness.contracts.compat.nodes import Node
+from harness.contracts.documents.nodes import Node
 
 __all__ = ["Sameness"]
 

@@ -8,11 +8,11 @@ from datetime import date
 
 from harness.contracts.compat.changes import At, Change, Part, change
 from harness.contracts.compat.judge import Judge
-from harness.contracts.compat.nodes import Node, escape
 from harness.contracts.compat.rules import Direction, Level
 from harness.contracts.compat.sameness import Sameness
 from harness.contracts.compat.values import Found, notes, value_changes
 from harness.contracts.compat.views import View, Views
+from harness.contracts.documents.nodes import Node, escape
 
 __all__ = ["SchemaComparer", "Spot"]
 

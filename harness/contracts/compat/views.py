@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.contracts.compat.nodes import Node
+from harness.contracts.documents.nodes import Node
 
 __all__ = ["ALL_TYPES", "View", "Views", "shown"]
 

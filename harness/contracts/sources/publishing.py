@@ -13,7 +13,7 @@ from harness.contracts.pacts import Interaction, Pact
 from harness.contracts.sources.broker import BrokerAccess, BrokerSource, Hal
 from harness.contracts.sources.build import Build
 from harness.contracts.sources.web import Answer, shown
-from harness.contracts.verification import InteractionResult, PactResult
+from harness.contracts.verified import InteractionResult, PactResult
 from harness.errors import HarnessError, InfrastructureError, UsageError
 from harness.system.model import Broker
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.contracts.compat.changes import Part, PartKind
-from harness.contracts.compat.nodes import Node, escape
+from harness.contracts.documents.nodes import Node, escape
 from harness.contracts.pacts import Interaction, Pact
 from harness.contracts.usage.model import Touch, Unmatched, Use, Used
 from harness.contracts.usage.operations import Found, Operations

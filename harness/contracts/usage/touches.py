@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from harness.contracts.compat.nodes import escape
+from harness.contracts.documents.nodes import escape
 from harness.contracts.pacts import Interaction, InteractionKind, Pact, file_name
 from harness.contracts.usage.model import Touch
 

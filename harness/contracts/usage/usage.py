@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.contracts.compat.changes import Change, Part, PartKind
-from harness.contracts.compat.nodes import Node
 from harness.contracts.compat.rules import Direction
+from harness.contracts.documents.nodes import Node
 from harness.contracts.pacts import InteractionKind, Pact
 from harness.contracts.usage.described import described
 from harness.contracts.usage.fields import field_uses

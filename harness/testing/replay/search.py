@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.contracts.testlog import Replayed
+from harness.contracts.consumer.testlog import Replayed
 from harness.testing.replay.edits import Answer, Edit, Kind, Site, sites
 from harness.testing.replay.judge import Blame, Failure, judge
 from harness.testing.replay.reading import probes, spot

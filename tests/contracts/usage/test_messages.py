@@ -10,7 +10,7 @@ import pytest
 
 from harness.contracts.compat import Change, Direction, Level, Part, PartKind
 from harness.contracts.pacts import pact_from_json
-from harness.contracts.source import FolderSource
+from harness.contracts.sources import FolderSource
 from harness.contracts.usage import Usage, Use, usage_of
 from tests.contracts.shop import message, pact
 

@@ -19,8 +19,8 @@ from harness.contracts.compat.containment.parts import parts
 from harness.contracts.compat.containment.plain import Plain, TooLargeError, plain
 from harness.contracts.compat.containment.samples import samples
 from harness.contracts.compat.containment.shapes import Shape, shapes
-from harness.contracts.compat.nodes import Node
 from harness.contracts.compat.rules import Direction
+from harness.contracts.documents.nodes import Node
 
 __all__ = ["Answer", "Conditions", "Containment", "Verdict"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.contracts.compat.nodes import Node
 from harness.contracts.compat.rules import Direction
+from harness.contracts.documents.nodes import Node
 
 __all__ = ["RANGES", "Plain", "TooLargeError", "plain"]
 

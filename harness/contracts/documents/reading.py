@@ -1,0 +1,274 @@
+"""OpenAPI and AsyncAPI documents: where they come from, reading them within limits, and the committed baselines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from harness.system.auth import resolve
+from harness.system.model import Service, System
+
+__all__ = [
+    "Declared",
+    "DocumentError",
+    "DocumentKind",
+    "baseline_file",
+    "declared",
+    "decode",
+    "download",
+    "fetch",
+    "parse",
+    "parse_any",
+    "render",
+]
+
+_FETCH_S = 15.0
+_MAX_NODES = 2_000_000
+_MAX_DEPTH = 400
+
+
+class DocumentKind(StrEnum):
+    """The two kinds of documents."""
+
+    OPENAPI = "openapi"
+    ASYNCAPI = "asyncapi"
+
+    @property
+    def label(self) -> str:
+        """As people write it."""
+        return "OpenAPI" if self is DocumentKind.OPENAPI else "AsyncAPI"
+
+
+class DocumentError(Exception):
+    """A document cannot be read; the text says why, after its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A document a service says it has.
+
+    Args:
+        source: path on the service, file below the project, or URL, as in `harness.toml`.
+    """
+
+    service: Service
+    kind: DocumentKind
+    source: str
+
+    @property
+    def title(self) -> str:
+        """How messages call it: "the OpenAPI document of orders"."""
+        return f"the {self.kind.label} document of {self.service.name}"
+
+
+def declared(system: System) -> list[Declared]:
+    """Every document of the system, by service as declared."""
+    return [
+        Declared(service, kind, source)
+        for service in system.services.values()
+        for kind, source in ((DocumentKind.OPENAPI, service.openapi), (DocumentKind.ASYNCAPI, service.asyncapi))
+        if source
+    ]
+
+
+def baseline_file(folder: Path, service: str, kind: DocumentKind) -> Path:
+    """Where a service's document is committed."""
+    return folder / f"{service}.{kind}.json"
+
+
+async def fetch(document: Declared, *, root: Path, address: str, max_bytes: int) -> bytes:
+    """Get a document's bytes: from the running service, from a file below `root`, or from a URL.
+
+    Args:
+        address: the service's base URL; empty when it does not run.
+
+    Raises:
+        DocumentError: when it cannot be had, or is larger than `max_bytes`.
+    """
+    source = document.source
+    if source.startswith("/"):
+        if not address:
+            raise DocumentError(f"is served at {source}, but the service does not run")
+        return await _download(document, address + source, root, max_bytes)
+    if "://" in source:
+        return await _download(document, source, root, max_bytes)
+    file = root / source
+    try:
+        if file.stat().st_size > max_bytes:
+            raise DocumentError(_too_large(file.stat().st_size, max_bytes))
+        return file.read_bytes()
+    except OSError as error:
+        raise DocumentError(f"cannot be read from {source}: {error.strerror}") from None
+
+
+async def _download(document: Declared, url: str, root: Path, max_bytes: int) -> bytes:
+    import anyio
+    import httpx
+
+    try:
+        with anyio.fail_after(_FETCH_S):
+            async with httpx.AsyncClient(trust_env=False, timeout=_FETCH_S, follow_redirects=True) as client:
+                status, body = await _get(client, url, {}, max_bytes)
+                if status in {401, 403} and document.service.auth:
+                    headers = await anyio.to_thread.run_sync(resolve, document.service, root)
+                    status, body = await _get(client, url, headers, max_bytes)
+    except TimeoutError:
+        raise DocumentError(f"did not come within {_FETCH_S:g} s from {document.source}") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise DocumentError(f"cannot be fetched from {document.source}: {error or type(error).__name__}") from None
+    if status != 200:
+        raise DocumentError(f"cannot be fetched: {document.source} answered {status}")
+    return body
+
+
+def download(url: str, max_bytes: int) -> bytes:
+    """Get a document from a URL, within 15 s in all.
+
+    Raises:
+        DocumentError: when it cannot be had, or is larger than `max_bytes`.
+    """
+    import anyio
+    import httpx
+
+    async def get() -> tuple[int, bytes]:
+        with anyio.fail_after(_FETCH_S):
+            async with httpx.AsyncClient(trust_env=False, timeout=_FETCH_S, follow_redirects=True) as client:
+                return await _get(client, url, {}, max_bytes)
+
+    try:
+        status, body = anyio.run(get)
+    except TimeoutError:
+        raise DocumentError(f"did not come within {_FETCH_S:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise DocumentError(f"cannot be fetched: {error or type(error).__name__}") from None
+    if status != 200:
+        raise DocumentError(f"cannot be fetched: it answered {status}")
+    return body
+
+
+async def _get(client: Any, url: str, headers: Mapping[str, str], max_bytes: int) -> tuple[int, bytes]:
+    body = bytearray()
+    async with client.stream("GET", url, headers=headers) as response:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > max_bytes:
+                raise DocumentError(_too_large(int(response.headers.get("content-length") or len(body)), max_bytes))
+        return int(response.status_code), bytes(body)
+
+
+def _too_large(size: int, limit: int) -> str:
+    return f"is too large: {size / 1e6:.1f} MB, the limit is {limit / 1e6:g} MB ([stages.schema] max_size_mb)"
+
+
+def parse(raw: bytes, kind: DocumentKind) -> dict[str, Any]:
+    """Read JSON or YAML, and make sure that it is a document of `kind` in a version that is understood.
+
+    Raises:
+        DocumentError: when it is not.
+    """
+    value = decode(raw)
+    if not isinstance(value, dict):
+        raise DocumentError(f"is not {kind.label}: an object was expected, found a {type(value).__name__}")
+    if kind not in value and "swagger" in value:
+        raise DocumentError(f"is Swagger {value['swagger']}; convert it to OpenAPI 3")
+    _check_version(value, kind)
+    return value
+
+
+def parse_any(raw: bytes) -> tuple[DocumentKind, dict[str, Any]]:
+    """Read JSON or YAML that is a document of either kind; Swagger 2.0 counts as OpenAPI and is left as it is.
+
+    Raises:
+        DocumentError: when it is neither.
+    """
+    value = decode(raw)
+    if not isinstance(value, dict):
+        raise DocumentError(f"is no API document: an object was expected, found a {type(value).__name__}")
+    if str(value.get("swagger", "")).startswith("2."):
+        return DocumentKind.OPENAPI, value
+    kind = next((k for k in DocumentKind if k in value), None)
+    if kind is None:
+        keys = ", ".join(sorted(map(str, value))[:5]) or "nothing"
+        raise DocumentError(f"is no API document: it has neither `openapi` nor `asyncapi` nor `swagger`, but {keys}")
+    _check_version(value, kind)
+    return kind, value
+
+
+def _check_version(value: Mapping[str, Any], kind: DocumentKind) -> None:
+    version = value.get(kind)
+    accepted = ("3.0", "3.1") if kind is DocumentKind.OPENAPI else ("2.", "3.0")
+    if not isinstance(version, str) or not version.startswith(accepted):
+        found = "has no version" if version is None else f"says version {version!r}"
+        known = "3.0 and 3.1" if kind is DocumentKind.OPENAPI else "2.x and 3.0"
+        raise DocumentError(f"is not {kind.label}: the field `{kind}` {found}; {known} are understood")
+
+
+def decode(raw: bytes) -> object:
+    """Read JSON or YAML within limits of size and depth.
+
+    Raises:
+        DocumentError: when it is neither, or too much.
+    """
+    value = _decode(raw)
+    _check_size(value)
+    return value
+
+
+def _decode(raw: bytes) -> object:
+    try:
+        return json.loads(raw)
+    except RecursionError:
+        raise DocumentError("is nested too deeply") from None
+    except ValueError as error:
+        problem = f"is not JSON: {error}"
+    text = raw.decode(errors="replace").lstrip()
+    if text[:1] in {"{", "[", "<", ""}:  # JSON gone wrong, or a web page: YAML's message would mislead
+        raise DocumentError(problem + (f"; it begins with {text[:40]!r}" if text[:1] == "<" else ""))
+    return _decode_yaml(raw, problem)
+
+
+def _decode_yaml(raw: bytes, problem: str) -> object:
+    import yaml
+
+    from harness.contracts.documents.quickyaml import load
+
+    try:
+        value = load(raw)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise DocumentError(f"is neither JSON nor YAML: {str(error).splitlines()[0]}") from None
+    if isinstance(value, str):
+        raise DocumentError(problem)
+    _check_size(value)
+    return _texts(value)
+
+
+def _check_size(value: object) -> None:
+    """YAML aliases make a few bytes stand for billions of values; such a document is refused before it is walked."""
+    todo, seen = [(value, 0)], 0
+    while todo:
+        item, depth = todo.pop()
+        seen += 1
+        if seen > _MAX_NODES or depth > _MAX_DEPTH:
+            raise DocumentError(f"holds more than {_MAX_NODES:,} values, or nests deeper than {_MAX_DEPTH}")
+        if isinstance(item, dict):
+            todo += [(v, depth + 1) for v in item.values()]
+        elif isinstance(item, list):
+            todo += [(v, depth + 1) for v in item]
+
+
+def _texts(value: object) -> object:
+    """YAML reads keys such as 200 as numbers and dates as dates; JSON has neither."""
+    if isinstance(value, dict):
+        return {k if isinstance(k, str) else json.dumps(k, default=str): _texts(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_texts(v) for v in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def render(content: Mapping[str, Any]) -> bytes:
+    """A document as baselines are committed: sorted, so that only what changed shows up in a diff."""
+    return (json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

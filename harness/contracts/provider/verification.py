@@ -1,0 +1,178 @@
+"""Verifies one provider's pacts in a process of its own (pact's verifier blocks): `python -m ...verification JOB OUT`.
+
+Everything pact's verifier lets pass although nothing was checked is written down here, for `judging` to judge.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.contracts.pacts import Interaction, InteractionKind, Pact, read_pact
+from harness.contracts.provider.relay import Relay, send_request
+from harness.contracts.verified import InteractionResult, PactResult
+from harness.evidence import from_json
+from harness.system.journeys import new_trace_id
+
+__all__ = ["VerificationJob"]
+
+_REPLAYS = 20
+_LINES = 50
+_LINE_CHARS = 1000
+_MAX_MEMORY = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationJob:
+    """What to verify.
+
+    Args:
+        base_url: where the provider answers.
+        states_url: its provider-state handler; empty when it has none.
+        messages_url: its message endpoint; empty when it has none.
+        pacts: files, each with this provider.
+        request_timeout_s: the longest it may take for one answer, in seconds.
+    """
+
+    provider: str
+    base_url: str
+    states_url: str
+    messages_url: str
+    pacts: tuple[str, ...]
+    request_timeout_s: float
+
+
+def main(argv: list[str]) -> None:
+    """Body of the child process."""
+    os.environ["PACT_DO_NOT_TRACK"] = "true"
+    # pact reads an answer to its end, whatever its size, until the time-out: an endless one must not take the machine.
+    with suppress(ValueError, OSError):  # a system without this limit
+        resource.setrlimit(resource.RLIMIT_DATA, (_MAX_MEMORY, _MAX_MEMORY))
+    job = from_json(VerificationJob, Path(argv[1]).read_bytes())
+    with Relay(job.states_url, job.messages_url, job.request_timeout_s) as relay, Path(argv[2]).open("a") as out:
+        for file in job.pacts:
+            out.write(json.dumps(asdict(_verify(job, file, relay))) + "\n")
+            out.flush()
+
+
+def _verify(job: VerificationJob, file: str, relay: Relay) -> PactResult:
+    from urllib.parse import urlsplit
+
+    from pact import Verifier
+
+    pact = read_pact(Path(file))
+    relay.reset()
+    verifier = Verifier(job.provider, urlsplit(job.base_url).hostname)
+    verifier.add_transport(url=job.base_url)
+    verifier.add_transport(protocol="message", port=relay.port, path=relay.messages_path, scheme="http")
+    if any(any(i.states) for i in pact.interactions):
+        # Without a state the verifier would call for the empty one, twice for each interaction.
+        verifier.state_handler(relay.state_url, teardown=True, body=True)
+    verifier.set_request_timeout(int(job.request_timeout_s * 1000))
+    verifier.set_coloured_output(enabled=False)
+    verifier.add_source(Path(file))
+    error = ""
+    try:
+        verifier.verify()
+    except RuntimeError as failure:  # also raised for every mismatch; those are in the results
+        error = str(failure)
+    results: Mapping[str, Any] = verifier.results
+    found = _match(pact, results.get("interactionResults") or [])
+    if found:
+        error = ""
+    states, messages = relay.told(), relay.empty_messages()
+    replayed = [r.key for r in found if r.status != "ok"][:_REPLAYS]
+    whole = tuple(_with_evidence(job, pact, r, relay) if r.key in replayed else r for r in found)
+    return PactResult(file=file, interactions=whole, states=states, messages=messages, error=error)
+
+
+def _match(pact: Pact, results: list[Mapping[str, Any]]) -> list[InteractionResult]:
+    """Tie what the verifier reported to the pact's interactions, which it names by description and states only."""
+    waiting: dict[tuple[str, tuple[str, ...]], list[Interaction]] = {}
+    for interaction in pact.interactions:
+        waiting.setdefault((interaction.description, interaction.states), []).append(interaction)
+    found = []
+    for result in results:
+        same = waiting.get((str(result.get("description")), tuple(result.get("providerStates") or ())))
+        if same:
+            found.append(_result(same.pop(0), result))
+    return found
+
+
+def _result(interaction: Interaction, result: Mapping[str, Any]) -> InteractionResult:
+    if result.get("result") == "OK":
+        return InteractionResult(key=interaction.key, status="ok")
+    mismatch = result.get("mismatch") or {}
+    # The status first: an answer of another status has another type and body, too, and it explains them.
+    told = sorted(mismatch.get("mismatches") or (), key=lambda m: m.get("type") != "StatusMismatch")
+    lines = tuple(_short(_line(m)) for m in told[:_LINES])
+    if len(told) > _LINES:
+        lines += (f"and {len(told) - _LINES} more",)
+    if lines:
+        return InteractionResult(key=interaction.key, status="mismatch", problems=lines)
+    message = str(mismatch.get("message") or "the verifier gave no reason")
+    return InteractionResult(key=interaction.key, status="error", problems=(_short(message),))
+
+
+def _short(text: str) -> str:
+    """Text without its middle where it is long: pact repeats the values it compared, whatever their size."""
+    half = _LINE_CHARS // 2
+    return text if len(text) <= _LINE_CHARS else f"{text[:half]} … {text[-half:]}"
+
+
+def _line(mismatch: Mapping[str, Any]) -> str:
+    """One of pact's mismatches, with its place in front: "body.lines[0]: missing `quantity`"."""
+    text = str(mismatch.get("mismatch") or mismatch)
+    keys = text.removeprefix("Actual map is missing the following keys: ")
+    if keys != text:
+        text = "missing " + ", ".join(f"`{key.strip()}`" for key in keys.split(","))
+    if mismatch.get("type") == "StatusMismatch":
+        return f"status: {text}"
+    if mismatch.get("type") != "BodyMismatch":
+        return text
+    return f"{str(mismatch.get('path') or '$').replace('$', 'body', 1)}: {text}"
+
+
+def _with_evidence(job: VerificationJob, pact: Pact, result: InteractionResult, relay: Relay) -> InteractionResult:
+    """Put request and response beside a failure: pact keeps only the differences and sends no trace id of ours.
+
+    What is shown is the same request sent once more, in the same provider states, with a `traceparent` that finds the
+    provider's log lines again; not the exchange that was judged.
+    """
+    interaction = next(i for i in pact.interactions if i.key == result.key)
+    if interaction.kind is not InteractionKind.HTTP:
+        return result
+    for state in interaction.raw.get("providerStates") or ():
+        relay.quietly(str(state.get("name", "")), state.get("params") or {})
+    trace_id = new_trace_id()
+    asked = interaction.raw.get("request") or {}
+    request, actual = send_request(job.base_url, asked, job.request_timeout_s, trace_id)
+    expected = json.dumps(_expected(interaction), indent=2, ensure_ascii=False)
+    return InteractionResult(
+        key=result.key,
+        status=result.status,
+        problems=result.problems,
+        request=request,
+        expected=expected,
+        actual=actual,
+        trace_id=trace_id,
+    )
+
+
+def _expected(interaction: Interaction) -> dict[str, Any]:
+    response = interaction.raw.get("response") or {}
+    body = response.get("body")
+    content = body.get("content") if isinstance(body, dict) and "content" in body else body
+    shown = {"status": response.get("status"), "headers": response.get("headers"), "body": content}
+    return {k: v for k, v in shown.items() if v is not None}
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -1,0 +1,206 @@
+"""Is one document valid? OpenAPI through openapi-spec-validator; AsyncAPI by its structure and its payloads' schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.contracts.compat import Change, compare_asyncapi, compare_openapi
+from harness.contracts.compat.asyncapi import messages
+from harness.contracts.documents.nodes import Node
+from harness.contracts.documents.reading import DocumentError, DocumentKind, parse
+
+__all__ = ["Examined", "Problem", "examine", "openapi_problems", "problems_of_asyncapi"]
+
+_MAX_PROBLEMS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that makes a document invalid.
+
+    Args:
+        pointer: RFC 6901 pointer to it.
+    """
+
+    pointer: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What was found out about one document.
+
+    Args:
+        problems: why it is not valid, at most 20.
+        baseline_problem: why the baseline cannot be read; empty when it can, or there is none.
+        operations: how many operations or messages it has (with those of the baseline, when there is one).
+        compared: whether there was a baseline to compare with.
+    """
+
+    problems: tuple[Problem, ...]
+    changes: tuple[Change, ...] = ()
+    baseline_problem: str = ""
+    operations: int = 0
+    compared: bool = False
+
+
+def examine(raw: bytes, kind: DocumentKind, baseline: Path) -> Examined:
+    """Check a document and compare it with its baseline; meant for a worker process, as it can take a while.
+
+    Raises:
+        DocumentError: when it cannot be read at all.
+    """
+    content = parse(raw, kind)
+    openapi = kind is DocumentKind.OPENAPI
+    problems = tuple(openapi_problems(content) if openapi else problems_of_asyncapi(content))
+    compare = compare_openapi if openapi else compare_asyncapi
+    if not baseline.is_file():
+        return Examined(problems, operations=compare(content, content).operations)
+    try:
+        old = parse(baseline.read_bytes(), kind)
+    except (DocumentError, OSError) as error:
+        return Examined(problems, baseline_problem=str(error), operations=compare(content, content).operations)
+    if not any(old.get(part) for part in ("paths", "webhooks", "channels", "operations")):
+        # Compared with nothing, everything is an addition, and no break would ever be seen.
+        problem = "describes no operation and no message, so nothing can be compared with it"
+        return Examined(problems, baseline_problem=problem, operations=compare(content, content).operations)
+    comparison = compare(old, content)
+    return Examined(problems, comparison.changes, operations=comparison.operations, compared=True)
+
+
+def openapi_problems(content: Mapping[str, Any]) -> list[Problem]:
+    """What openapi-spec-validator says, worst first as it comes."""
+    from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
+
+    validator = OpenAPIV31SpecValidator if str(content["openapi"]).startswith("3.1") else OpenAPIV30SpecValidator
+    found: list[Problem] = []
+    try:
+        for error in validator(content).iter_errors():
+            found.extend(_causes(error))
+            if len(found) >= _MAX_PROBLEMS:
+                break
+    except Exception as error:  # the validator falls over on references to nowhere and on wrong types
+        found.append(Problem("", f"{type(error).__name__}: {str(error)[:300]}"))
+    return found
+
+
+def _causes(error: Any) -> Iterator[Problem]:
+    """What is wrong, said of the branch that was meant where the validator only says that none fits."""
+    path = tuple(error.absolute_path)
+    text = str(error.message).partition("\n\nFailed validating")[0]
+    for leaf in _branches(error, path):
+        path, text = (*path, *leaf.absolute_path), str(leaf.message)
+    yield Problem("".join(f"/{_token(p)}" for p in path), text[:500])
+
+
+def _branches(error: Any, path: tuple[object, ...]) -> Iterator[Any]:
+    """The deepest mistake below a `oneOf` that nothing fits; the validator itself keeps no more than that none does."""
+    from jsonschema.exceptions import best_match
+    from jsonschema.validators import validator_for
+
+    where = tuple(getattr(error, "absolute_schema_path", None) or ())
+    if not where or where[-1] not in {"oneOf", "anyOf"} or not isinstance(error.schema, Mapping):
+        return
+    branches, instance = _at(error.schema, where), _at(error.instance, path)
+    if not isinstance(branches, list):
+        return  # a schema inside the document: its own place is said already
+    if isinstance(instance, Mapping) and "$ref" not in instance:
+        branches = [b for b in branches if not str(b.get("$ref", "")).endswith("Reference")]
+    validator = validator_for(error.schema)(error.schema).evolve(schema={"anyOf": branches})
+    leaf = best_match(validator.iter_errors(instance))
+    if leaf is not None:
+        yield leaf
+
+
+def _at(value: Any, path: tuple[Any, ...]) -> Any:
+    for step in path:
+        if isinstance(value, Mapping):
+            value = value.get(step, value.get(str(step)))  # a status may be written as a number
+        else:
+            value = value[step] if isinstance(value, list) and isinstance(step, int) else None
+    return value
+
+
+def _token(part: object) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
+
+
+def problems_of_asyncapi(content: Mapping[str, Any]) -> list[Problem]:
+    """Structure, references, and the schemas of payloads and headers."""
+    found: list[Problem] = []
+    for problem in _asyncapi(content):
+        found.append(problem)
+        if len(found) >= _MAX_PROBLEMS:
+            break
+    return found
+
+
+def _asyncapi(content: Mapping[str, Any]) -> Iterator[Problem]:
+    root = Node(content, content)
+    info = root.get("info")
+    for key in ("title", "version"):
+        if not info.text(key):
+            yield Problem("/info", f"info.{key} is missing or not text")
+    for key in ("channels", "operations", "components"):
+        value = root.here(key)
+        if value.exists and not isinstance(value.raw, Mapping):
+            yield Problem(f"/{key}", f"{key} is a {type(value.raw).__name__}, an object was expected")
+    if str(content["asyncapi"]).startswith("2") and not isinstance(content.get("channels"), Mapping):
+        yield Problem("", "channels is missing")
+    yield from _references(root)
+    yield from _operations(root)
+    yield from _payloads(content)
+
+
+def _references(root: Node) -> Iterator[Problem]:
+    """Every local `$ref` points at something."""
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        if isinstance(node.raw, Mapping):
+            ref = node.raw.get("$ref")
+            if isinstance(ref, str) and ref.startswith("#") and not node.target(ref).exists:
+                yield Problem(node.pointer, f"$ref {ref!r} points at nothing")
+            todo += [node.here(key) for key in node.raw]
+        elif isinstance(node.raw, list):
+            todo += node.list()
+
+
+def _operations(root: Node) -> Iterator[Problem]:
+    """AsyncAPI 3: every operation says what it does, on a channel, with messages of that channel."""
+    if root.text("asyncapi").startswith("2"):
+        return
+    for name, operation in root.get("operations").items():
+        at = f"/operations/{_token(name)}"
+        if operation.text("action") not in {"send", "receive"}:
+            yield Problem(at, f"action is {operation.raw.get('action')!r}; send or receive was expected")
+        channel = operation.get("channel")
+        if not isinstance(channel.raw, Mapping):
+            yield Problem(at, "channel is missing")
+            continue
+        own = [node.pointer for node in channel.get("messages").values()]
+        for message in operation.here("messages").list():
+            if message.followed().exists and message.followed().pointer not in own:
+                yield Problem(at, f"a message of it is none of the messages of its channel {channel.pointer}")
+
+
+def _payloads(content: Mapping[str, Any]) -> Iterator[Problem]:
+    from jsonschema import Draft7Validator, SchemaError
+
+    for message in messages(content):
+        for schema in (message.payload(), message.node.here("headers")):
+            if not isinstance(schema.raw, Mapping):
+                continue
+            other = isinstance(message.node.raw.get("payload"), Mapping) and message.node.raw["payload"].get(
+                "schemaFormat"
+            )
+            if other and "json" not in str(other):
+                continue  # Avro, Protobuf: not JSON Schema
+            try:
+                Draft7Validator.check_schema(schema.raw)
+            except SchemaError as error:
+                path = "".join(f"/{_token(p)}" for p in error.absolute_path)
+                yield Problem(schema.pointer + path, f"not a JSON Schema: {error.message[:300]}")
