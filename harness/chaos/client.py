@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -19,9 +20,59 @@ from toxiproxy.toxic import Toxic
 
 from harness.errors import InfrastructureError
 
-__all__ = ["InvalidToxic", "NotFound", "ProxyExists", "Server", "ServerProxy", "Toxic"]
+__all__ = ["Call", "Calls", "InvalidToxic", "NotFound", "ProxyExists", "Server", "ServerProxy", "Toxic"]
 
 _KNOWN = {400: InvalidToxic, 404: NotFound, 409: ProxyExists}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP call through a proxy, as the built-in server saw it.
+
+    Args:
+        number: of its last change; grows over all calls.
+        id: stays the same while it goes on.
+        connection: which of the proxy's connections, in the order they were made, from 0.
+        path: the target without its query.
+        trace_id, parent_id: from W3C `traceparent`; empty when there was none.
+        began: when the head of the request had come in, in seconds since the epoch.
+        forwarded: whether that head was sent on to the callee.
+        status: what the caller was given, after all toxics; None when nothing.
+        upstream_status: what the callee answered; None when nothing.
+        ended: when it was over, in seconds since the epoch; None while it goes on.
+        ending: empty while it goes on; `answered`; `cut` or `reset`: closed by the proxy before the answer was complete;
+            `gone`: left by the caller before that, which is to say it ended its stream, or the connection.
+    """
+
+    number: int
+    id: int
+    proxy: str
+    connection: int
+    method: str
+    path: str
+    trace_id: str
+    parent_id: str
+    idempotency_key: str
+    began: float
+    forwarded: bool
+    status: int | None
+    upstream_status: int | None
+    ended: float | None
+    ending: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls in the order of their last change.
+
+    Args:
+        next: what to ask for the next time.
+        dropped: how many were forgotten, since recording began, because there were too many.
+    """
+
+    next: int
+    calls: tuple[Call, ...]
+    dropped: int = 0
 
 
 class _Consumer:
@@ -196,6 +247,34 @@ class Server(Toxiproxy):  # type: ignore[misc]  # toxiproxy-python has no types
             return self._consumer.send("GET", "/metrics").text
         except NotFound:
             return ""
+
+    def record_calls(self, on: bool) -> None:
+        """Begin to record the calls that go through any proxy, forgetting what was recorded; or cease to.
+
+        Raises:
+            NotFound: when the server is not the built-in one.
+        """
+        self._consumer.send("POST", "/harness/calls", {"record": on})
+
+    def calls(self, after: int = 0) -> Calls:
+        """Calls that have begun, gone on or ended since.
+
+        Args:
+            after: `next` of the answer before; 0 for all.
+
+        Raises:
+            NotFound: when the server is not the built-in one.
+        """
+        found: dict[int, Call] = {}
+        while True:
+            page = self._consumer.send("GET", f"/harness/calls?after={after}").json()
+            for values in page["calls"]:
+                # A call that moved on between two pages comes twice; the later state counts, at its later place.
+                found.pop(values["id"], None)
+                found[values["id"]] = Call(**values)
+            after = page["next"]
+            if not page["calls"]:
+                return Calls(after, tuple(found.values()), page["dropped"])
 
     def update_api_consumer(self, host: str, port: int) -> None:
         """Talk to another server from now on."""

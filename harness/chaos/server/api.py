@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import parse_qs
 
 from harness.chaos.faults import FAULTS
 from harness.chaos.server.addresses import ApiError
+from harness.chaos.server.calls import CallLog
 from harness.chaos.server.link import Direction, Toxic
 from harness.chaos.server.metrics import render
 from harness.chaos.server.proxy import Proxy
@@ -55,10 +57,12 @@ class Api:
     seed: int
     metrics: Metrics = Metrics()
     proxies: dict[str, Proxy] = field(default_factory=dict)
+    calls: CallLog = field(default_factory=CallLog)
 
-    async def handle(self, method: str, path: tuple[str, ...], body: bytes, user_agent: str) -> Answer:
+    async def handle(self, method: str, path: tuple[str, ...], body: bytes, user_agent: str, query: str = "") -> Answer:
         """Answer one request; `path` is the decoded parts of the URL's path."""
-        methods = self._routes(path)
+        # Off the standard path, and the only place that reads a query.
+        methods = self._call_routes(query) if path == ("harness", "calls") else self._routes(path)
         if not methods:
             return Answer(404, b"404 page not found\n", _TEXT)
         handler = methods.get(method)
@@ -115,6 +119,27 @@ class Api:
         # Names stand at the odd places; an empty one matches nothing.
         return table.get(tuple("*" if part and i % 2 else part for i, part in enumerate(path)), {})
 
+    def _call_routes(self, query: str) -> Mapping[str, Handler]:
+        async def show(_path: tuple[str, ...], _body: bytes) -> Answer:
+            after = parse_qs(query).get("after", ["0"])[-1]
+            if not after.isascii() or not after.isdigit():
+                raise ApiError("after must be a whole number", 400)
+            return Answer(200, _dump(self.calls.after(int(after))), _JSON)
+
+        return {"GET": show, "POST": self._record}
+
+    async def _record(self, _path: tuple[str, ...], body: bytes) -> Answer:
+        wish = read_object(body, "harness.Calls")
+        if not any(key.lower() == "record" for key in wish.values):
+            raise ApiError("missing required field: record", 400)
+        if wish.flag("record", False):
+            self.calls.start()
+        else:
+            self.calls.stop()
+        for proxy in self.proxies.values():
+            proxy.record()
+        return Answer(204)
+
     async def _version(self, _path: tuple[str, ...], _body: bytes) -> Answer:
         return Answer(200, f'{{"version": "{VERSION}"}}\n'.encode(), "application/json;charset=utf-8")
 
@@ -145,7 +170,7 @@ class Api:
                 raise ApiError(f"missing required field: {key}", 400)
         if name in self.proxies:
             raise ApiError("proxy already exists", 409)
-        proxy = await self._add(Proxy(name, listen, upstream, self.seed), enabled)
+        proxy = await self._add(Proxy(name, listen, upstream, self.seed, self.calls), enabled)
         return Answer(201, _dump(proxy_json(proxy)), _JSON)
 
     async def _add(self, proxy: Proxy, enabled: bool) -> Proxy:
@@ -175,7 +200,7 @@ class Api:
                     continue
                 await existing.stop()
                 del self.proxies[name]
-            done.append(await self._add(Proxy(name, listen, upstream, self.seed), enabled))
+            done.append(await self._add(Proxy(name, listen, upstream, self.seed, self.calls), enabled))
 
     async def _show(self, path: tuple[str, ...], _body: bytes) -> Answer:
         return Answer(200, _dump(proxy_json(self._proxy(path))), _JSON)

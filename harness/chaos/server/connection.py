@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import cast
 
 from harness.chaos.server.link import Direction, Ending, Link
+from harness.chaos.server.listener import Listener
 
 __all__ = ["Connection", "Endpoint"]
 
@@ -17,7 +18,10 @@ _LINGER_RESET = struct.pack("ii", 1, 0)
 
 
 class Endpoint(asyncio.Protocol):
-    """One socket: what it reads goes into `outgoing`, what `incoming` delivers is written to it."""
+    """One socket: what it reads goes into `outgoing`, what `incoming` delivers is written to it.
+
+    `ending`: how we closed it (`cut` or `reset`); empty while we have not.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -27,6 +31,7 @@ class Endpoint(asyncio.Protocol):
         self._reading = True
         self._lost = False
         self._early: list[bytes | None] = []
+        self.ending = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
@@ -40,6 +45,8 @@ class Endpoint(asyncio.Protocol):
             self.outgoing.feed(data)
             return
         self._early.append(data)
+        if self.connection.listener is not None:
+            self.connection.listener.early(data)
         self.read(False)
 
     def eof_received(self) -> bool:
@@ -110,17 +117,20 @@ class Endpoint(asyncio.Protocol):
     def close(self) -> None:
         """Close after what was written has gone out."""
         if self.transport is not None and not self._lost:
+            self.ending = self.ending or "cut"
             self.transport.close()
 
     def abort(self) -> None:
         """Close now."""
         if self.transport is not None and not self._lost:
+            self.ending = self.ending or "cut"
             self.transport.abort()
 
     def reset(self) -> None:
         """Close now, with RST."""
         if self.transport is None or self._lost:
             return
+        self.ending = "reset"
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
@@ -148,6 +158,8 @@ class Connection:
     ) -> None:
         self.client, self.upstream = Endpoint(self), Endpoint(self)
         self.links: tuple[Link, Link] | None = None
+        self.number = 0
+        self.listener: Listener | None = None
         self._dial, self._rng_for, self._count = dial, rng_for, count
         self._ready, self._gone = ready, gone
         self._dialling: asyncio.Task[None] | None = None
@@ -170,6 +182,8 @@ class Connection:
 
     def lost(self, endpoint: Endpoint) -> None:
         """One of the sockets is closed."""
+        if endpoint is self.client and self.listener is not None:
+            self.listener.over(endpoint.ending or "gone")
         if endpoint is self.client and self.upstream.transport is None and self._dialling is not None:
             self._dialling.cancel()
         if self.client.lost and (self.upstream.lost or self.upstream.transport is None):

@@ -56,9 +56,10 @@ async def _serve_one(
         return False
     headers = dict(request.headers)
     # Split before decoding, so that a name may hold an encoded slash.
-    raw = urlsplit(request.target.decode("latin-1")).path
-    path = tuple(unquote(part) for part in raw.removeprefix("/").split("/"))
-    answer = await api.handle(request.method.decode(), path, body, headers.get(b"user-agent", b"").decode("latin-1"))
+    url = urlsplit(request.target.decode("latin-1"))
+    path = tuple(unquote(part) for part in url.path.removeprefix("/").split("/"))
+    agent = headers.get(b"user-agent", b"").decode("latin-1")
+    answer = await api.handle(request.method.decode(), path, body, agent, url.query)
     await _send(connection, writer, answer)
     return connection.our_state is h11.DONE and connection.their_state is h11.DONE
 

@@ -8,8 +8,10 @@ import random
 from contextlib import suppress
 
 from harness.chaos.server.addresses import ApiError, bind, resolve, split
+from harness.chaos.server.calls import CallLog
 from harness.chaos.server.connection import Connection, Endpoint
 from harness.chaos.server.link import Direction, Link, Toxic
+from harness.chaos.server.listener import Listener
 
 __all__ = ["Proxy"]
 
@@ -22,9 +24,10 @@ class Proxy:
 
     Args:
         seed: with the proxy's name, the number of the connection and the toxic's name it decides every draw.
+        calls: where calls are told while they are recorded.
     """
 
-    def __init__(self, name: str, listen: str, upstream: str, seed: int) -> None:
+    def __init__(self, name: str, listen: str, upstream: str, seed: int, calls: CallLog) -> None:
         self.name, self.listen, self.upstream = name, listen, upstream
         self.enabled = False
         self.toxics: list[Toxic] = []
@@ -32,7 +35,7 @@ class Proxy:
         self.sent = [0, 0]
         self.accepted = 0
         self.lock = asyncio.Lock()
-        self._seed = seed
+        self._seed, self._calls = seed, calls
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
         self._dials: set[asyncio.Task[None]] = set()
@@ -99,6 +102,16 @@ class Proxy:
         self.toxics.remove(toxic)
         await asyncio.gather(*(link.remove(toxic) for link in self.links(toxic.direction)))
 
+    def record(self) -> None:
+        """Begin or cease to listen in on the live connections, as the log of calls has it."""
+        for connection in self._connections:
+            Listener.leave(connection)
+            connection.listener = None
+            if self._calls.on:
+                connection.listener = Listener(self._calls, self.name, connection.number, midway=True)
+                if connection.links is not None:
+                    connection.listener.join(connection)
+
     def listed(self) -> list[Toxic]:
         """Toxics in the order they are shown in: upstream first, each direction in the order they were added."""
         return sorted(self.toxics, key=lambda t: t.direction)
@@ -116,6 +129,9 @@ class Proxy:
             return random.Random(f"{self._seed}/{self.name}/{number}/{direction}/{toxic}")
 
         connection = Connection(self._dial, rng_for, self._count, self._joined, self._gone)
+        connection.number = number
+        if self._calls.on:
+            connection.listener = Listener(self._calls, self.name, number)
         self._connections.add(connection)
         return connection.client
 
@@ -123,6 +139,8 @@ class Proxy:
         assert connection.links is not None
         for toxic in self.toxics:
             connection.links[toxic.direction].append(toxic)
+        if connection.listener is not None:
+            connection.listener.join(connection)
 
     def _gone(self, connection: Connection) -> None:
         self._connections.discard(connection)
