@@ -20,7 +20,7 @@ from toxiproxy.toxic import Toxic
 
 from harness.errors import InfrastructureError
 
-__all__ = ["Call", "Calls", "InvalidToxic", "NotFound", "ProxyExists", "Server", "ServerProxy", "Toxic"]
+__all__ = ["Call", "Calls", "FaultCount", "InvalidToxic", "NotFound", "ProxyExists", "Server", "ServerProxy", "Toxic"]
 
 _KNOWN = {400: InvalidToxic, 404: NotFound, 409: ProxyExists}
 
@@ -73,6 +73,21 @@ class Calls:
     next: int
     calls: tuple[Call, ...]
     dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FaultCount:
+    """What one HTTP fault did.
+
+    Args:
+        meant: requests it was meant for, by path and method, on connections it applies to.
+        acted: those it acted on.
+        unchanged: answers it could not change, by reason.
+    """
+
+    meant: int
+    acted: int
+    unchanged: Mapping[str, int]
 
 
 class _Consumer:
@@ -128,7 +143,7 @@ class ServerProxy(Proxy):  # type: ignore[misc]  # toxiproxy-python has no types
         return Toxic(**self._consumer.send("POST", f"{self._path}/toxics", toxic).json())
 
     def update_toxic(
-        self, name: str, attributes: Mapping[str, int] | None = None, toxicity: float | None = None
+        self, name: str, attributes: Mapping[str, int | str] | None = None, toxicity: float | None = None
     ) -> Toxic:
         """Change a toxic; what is not given stays."""
         change: dict[str, object] = {"attributes": dict(attributes or {})}
@@ -275,6 +290,15 @@ class Server(Toxiproxy):  # type: ignore[misc]  # toxiproxy-python has no types
             after = page["next"]
             if not page["calls"]:
                 return Calls(after, tuple(found.values()), page["dropped"])
+
+    def http_faults(self) -> dict[str, dict[str, FaultCount]]:
+        """What the HTTP faults did so far, by proxy and toxic.
+
+        Raises:
+            NotFound: when the server is not the built-in one.
+        """
+        found = self._consumer.send("GET", "/harness/faults").json()
+        return {p: {t: FaultCount(**count) for t, count in toxics.items()} for p, toxics in found.items()}
 
     def update_api_consumer(self, host: str, port: int) -> None:
         """Talk to another server from now on."""

@@ -45,7 +45,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A start line and its header fields, in order, names in lower case.
+    """A start line and its header fields, in order, names as they were sent.
 
     `method` and `target` are of a request, `status` and `reason` of a response; `http_1_0`: the older version.
     """
@@ -66,12 +66,17 @@ class Head:
         return path
 
     def field(self, name: str) -> str:
-        """A field's first value; empty when there is none."""
-        return next((v for n, v in self.fields if n == name), "")
+        """The first value of a field, named in lower case; empty when there is none."""
+        return next((v for n, v in self.fields if n.lower() == name), "")
 
     def lists(self, name: str, word: str) -> bool:
-        """Whether a comma-separated field has that word, in any case."""
-        return word in (w.strip().lower() for n, v in self.fields if n == name for w in v.split(","))
+        """Whether a comma-separated field, named in lower case, has that word, in any case."""
+        return word in (w.strip().lower() for n, v in self.fields if n.lower() == name for w in v.split(","))
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether its sender wants to go on with the connection (RFC 9112, section 9.3)."""
+        return self.lists("connection", "keep-alive") if self.http_1_0 else not self.lists("connection", "close")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +189,7 @@ class Framer:
             elif text and (not colon or not name or name != name.strip()):
                 raise _NotHttpError
             elif text:
-                fields.append((name.lower(), value.strip()))
+                fields.append((name, value.strip()))
         return self._made(line, tuple(fields))
 
     def _framed(self, head: Head) -> bool:
@@ -198,7 +203,7 @@ class Framer:
         if not length:
             return False
         # Repeated and equal is allowed (RFC 9110, section 8.6); anything else leaves the length unknown.
-        lengths = {v.strip() for n, value in head.fields if n == "content-length" for v in value.split(",")}
+        lengths = {v.strip() for n, value in head.fields if n.lower() == "content-length" for v in value.split(",")}
         if len(lengths) != 1 or not length.split(",")[0].strip().isdigit():
             raise _NotHttpError
         self._left = int(lengths.pop())

@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import pytest
 
 from harness.chaos.client import Server, ServerProxy
 from harness.system.ports import free_port
+from tests.chaos.sockets import Handler, upstream
 
 
 @dataclass(frozen=True)
@@ -93,3 +94,18 @@ def proxy(server: Running) -> Iterator[Callable[[str], ServerProxy]]:
     yield make
     for one in made:
         server.client.destroy(one)
+
+
+@pytest.fixture
+def to(built_in: Running) -> Iterator[Callable[[Handler], ServerProxy]]:
+    """Makes a proxy of the built-in server to a callee; both go afterwards, and calls are no longer recorded."""
+    with ExitStack() as stack:
+        stack.callback(built_in.client.record_calls, False)
+
+        def make(handler: Handler) -> ServerProxy:
+            target = stack.enter_context(upstream(handler))
+            proxy = built_in.client.create(target, f"p-{uuid.uuid4().hex}")
+            stack.callback(built_in.client.destroy, proxy)
+            return proxy
+
+        yield make

@@ -5,36 +5,17 @@ from __future__ import annotations
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
-from harness.chaos.client import ServerProxy
 from harness.chaos.messages import Head
 from harness.chaos.server.calls import CallLog
 from tests.chaos.conftest import Running
-from tests.chaos.sockets import ask, dial, echo, read_all, upstream
-from tests.chaos.web import Callee, Caller, Ears, get, ok
+from tests.chaos.sockets import ask, dial, echo, read_all
+from tests.chaos.web import Callee, Caller, Ears, get, ok, until
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-
-
-@pytest.fixture
-def to(built_in: Running) -> Iterator[Callable[[object], ServerProxy]]:
-    """Makes a proxy to a callee."""
-    open_: list[object] = []
-
-    def make(handler: object) -> ServerProxy:
-        context = upstream(handler)  # type: ignore[arg-type]
-        proxy = built_in.client.create(context.__enter__(), uuid.uuid4().hex)
-        open_.extend([proxy, context])
-        return proxy
-
-    yield make
-    built_in.client.record_calls(False)
-    for one in open_:
-        one.destroy() if isinstance(one, ServerProxy) else one.__exit__(None, None, None)  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -248,11 +229,13 @@ def test_recording_begins_on_open_connections_and_ends_there(to, built_in: Runni
 
 
 def test_an_answer_under_way_when_recording_begins_is_not_taken_for_the_next_one(to, built_in: Running) -> None:
-    proxy = to(Callee(lambda request, _body: ok(status="200 OK" if request.target == b"/new" else "500 Old")))
+    callee = Callee(lambda request, _body: ok(status="200 OK" if request.target == b"/new" else "500 Old"))
+    proxy = to(callee)
     toxic = proxy.add_toxic(type="latency", attributes={"latency": 150})
     with dial(proxy.listen) as conn:
         caller = Caller(conn)
         conn.sendall(get("/old"))
+        until(lambda: bool(callee.seen))
         ears = Ears(built_in.client)
         caller.read()
         proxy.destroy_toxic(toxic.name)

@@ -40,7 +40,7 @@ def test_an_edge_may_be_written_either_way(tmp_path: Path, edge: str) -> None:
     ("before", "after", "message"),
     [
         ("front -> back", "front -> bakc", 'chaos/one.toml: edge: there is no edge "front -> bakc" in the system. Did you mean "front -> back"? Accepted: front -> back.'),
-        ('type = "timeout"', 'type = "timeuot"', 'chaos/one.toml: faults.0.type: found "timeuot". Did you mean "timeout"? Accepted: refused, bandwidth, latency, limit_data, reset_peer, slicer, slow_close, timeout.'),
+        ('type = "timeout"', 'type = "timeuot"', 'chaos/one.toml: faults.0.type: found "timeuot". Did you mean "timeout"? Accepted: refused, bandwidth, http_body, http_delay, http_fail_first, http_status, latency, limit_data, reset_peer, slicer, slow_close, timeout.'),
         ("timeout = 0", "timeuot = 0", 'chaos/one.toml: faults.0.attributes.timeuot: timeout has no attribute "timeuot". Did you mean "timeout"? Accepted: timeout.'),
         ("timeout = 0", "timeout = -5", "chaos/one.toml: faults.0.attributes.timeout: found -5. Accepted: 0 or more."),
         ("timeout = 0", 'timeout = "5s"', "chaos/one.toml: faults.0.attributes.timeout: input should be a valid integer, found '5s'."),

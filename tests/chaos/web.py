@@ -24,6 +24,14 @@ def ok(body: bytes = b"hello", *fields: str, status: str = "200 OK") -> bytes:
     return head.encode() + body
 
 
+def until(true: Callable[[], bool], within: float = 5.0) -> None:
+    """Wait for something that no socket tells."""
+    limit = time.monotonic() + within
+    while not true():
+        assert time.monotonic() < limit, f"not within {within} s"
+        threading.Event().wait(0.005)
+
+
 @dataclass
 class Callee:
     """A handler for `sockets.upstream`: answers request after request.

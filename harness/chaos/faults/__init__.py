@@ -2,6 +2,10 @@
 
 from harness.chaos.faults import (  # noqa: F401 - importing a fault registers it
     bandwidth,
+    http_body,
+    http_delay,
+    http_fail_first,
+    http_status,
     latency,
     limit_data,
     noop,

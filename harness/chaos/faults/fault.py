@@ -67,7 +67,7 @@ class Stub(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One kind of toxic; its fields are its attributes (integers, as on the wire).
+    """One kind of toxic; its fields are its attributes (integers and strings, as on the wire).
 
     `type`: its name on the wire. `title`: what it does, in a few words with `{attribute}` placeholders. `holds`: bytes it may
     keep before the sender is slowed down.
@@ -80,6 +80,10 @@ class Fault:
     async def pipe(self, stub: Stub) -> None:
         """Move chunks until the stream has ended or the stub says `Interrupted`."""
         raise NotImplementedError
+
+    def problem(self) -> str:
+        """What is wrong with the attributes; empty when nothing is. Toxiproxy's own toxics take any."""
+        return ""
 
     def removed(self, stub: Stub) -> None:
         """Called when the toxic is taken away from a live connection."""

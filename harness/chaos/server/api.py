@@ -61,8 +61,7 @@ class Api:
 
     async def handle(self, method: str, path: tuple[str, ...], body: bytes, user_agent: str, query: str = "") -> Answer:
         """Answer one request; `path` is the decoded parts of the URL's path."""
-        # Off the standard path, and the only place that reads a query.
-        methods = self._call_routes(query) if path == ("harness", "calls") else self._routes(path)
+        methods = self._own_routes(path, query) if path[0] == "harness" else self._routes(path)
         if not methods:
             return Answer(404, b"404 page not found\n", _TEXT)
         handler = methods.get(method)
@@ -119,14 +118,23 @@ class Api:
         # Names stand at the odd places; an empty one matches nothing.
         return table.get(tuple("*" if part and i % 2 else part for i, part in enumerate(path)), {})
 
-    def _call_routes(self, query: str) -> Mapping[str, Handler]:
+    def _own_routes(self, path: tuple[str, ...], query: str) -> Mapping[str, Handler]:
+        """What the original does not have, off the standard path."""
+
         async def show(_path: tuple[str, ...], _body: bytes) -> Answer:
             after = parse_qs(query).get("after", ["0"])[-1]
             if not after.isascii() or not after.isdigit():
                 raise ApiError("after must be a whole number", 400)
             return Answer(200, _dump(self.calls.after(int(after))), _JSON)
 
-        return {"GET": show, "POST": self._record}
+        table: dict[tuple[str, ...], Mapping[str, Handler]] = {
+            ("harness", "calls"): {"GET": show, "POST": self._record},
+            ("harness", "faults"): {"GET": self._faults},
+        }
+        return table.get(path, {})
+
+    async def _faults(self, _path: tuple[str, ...], _body: bytes) -> Answer:
+        return Answer(200, _dump({name: proxy.http.told() for name, proxy in sorted(self.proxies.items())}), _JSON)
 
     async def _record(self, _path: tuple[str, ...], body: bytes) -> Answer:
         wish = read_object(body, "harness.Calls")

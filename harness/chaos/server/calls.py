@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from harness.chaos.messages import Head
+from harness.chaos.trace import trace_of
 
 __all__ = ["CallLog", "CallRecord"]
 
 _KEPT = 100_000
 _PAGE = 10_000
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 
 
 @dataclass(slots=True)
@@ -105,9 +104,3 @@ class CallLog:
             "dropped": self.dropped,
             "calls": [asdict(c) for c in page],
         }
-
-
-def trace_of(head: Head) -> tuple[str, str]:
-    """Trace and parent of a request, from W3C `traceparent` (Trace Context, section 3.2); empty when it has none."""
-    match = _TRACEPARENT.fullmatch(head.field("traceparent"))
-    return (match[1], match[2]) if match else ("", "")

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable
 from typing import cast
 
+from harness.chaos.server.exchanges import Exchanges
 from harness.chaos.server.link import Direction, Ending, Link
 from harness.chaos.server.listener import Listener
 
@@ -160,7 +161,8 @@ class Connection:
         self.links: tuple[Link, Link] | None = None
         self.number = 0
         self.listener: Listener | None = None
-        self._dial, self._rng_for, self._count = dial, rng_for, count
+        self.exchanges: Exchanges | None = None
+        self._dial, self.rng_for, self._count = dial, rng_for, count
         self._ready, self._gone = ready, gone
         self._dialling: asyncio.Task[None] | None = None
 
@@ -172,8 +174,8 @@ class Connection:
         if self.client.lost:
             endpoint.abort()
             return
-        up = Link(Direction.UPSTREAM, self.client, self.upstream, self._rng_for, self._count)
-        down = Link(Direction.DOWNSTREAM, self.upstream, self.client, self._rng_for, self._count)
+        up = Link(Direction.UPSTREAM, self.client, self.upstream, self.rng_for, self._count)
+        down = Link(Direction.DOWNSTREAM, self.upstream, self.client, self.rng_for, self._count)
         self.links = (up, down)
         self.client.outgoing = self.upstream.incoming = up
         self.upstream.outgoing = self.client.incoming = down
@@ -189,6 +191,8 @@ class Connection:
         if self.client.lost and (self.upstream.lost or self.upstream.transport is None):
             for link in self.links or ():
                 link.abandon()
+            if self.exchanges is not None:
+                self.exchanges.abandon()
             self._gone(self)
 
     def both_finished(self) -> bool:

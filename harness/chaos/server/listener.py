@@ -7,17 +7,11 @@ and what the caller was given (after every toxic).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from harness.chaos.messages import Kind, Piece, RequestFramer, ResponseFramer
 from harness.chaos.server.calls import CallLog, CallRecord
-from harness.chaos.server.link import Ending
-
-if TYPE_CHECKING:
-    from harness.chaos.server.connection import Connection, Endpoint
-    from harness.chaos.server.link import Link
 
 __all__ = ["Listener"]
 
@@ -51,23 +45,6 @@ class Listener:
         self._unanswered: deque[_Heard] = deque()
         self._heard_bytes = self._sent_bytes = 0
         self._early = 0
-
-    def join(self, connection: Connection) -> None:
-        """Stand at the four places; what was heard early will come once more."""
-        assert connection.links is not None
-        up, down = connection.links
-        connection.client.outgoing = _Source(up, self.sent, self.sent_end)  # type: ignore[assignment]  # a link as far as its source sees
-        connection.upstream.outgoing = _Source(down, self.answered)  # type: ignore[assignment]  # as above
-        up.dest = _Dest(up.dest, self.forwarded)  # type: ignore[assignment]  # an endpoint as far as its link sees
-        down.dest = _Dest(down.dest, self.given, self.given_end)  # type: ignore[assignment]  # as above
-
-    @staticmethod
-    def leave(connection: Connection) -> None:
-        """Take the four places away."""
-        if connection.links is not None:
-            up, down = connection.links
-            connection.client.outgoing, connection.upstream.outgoing = up, down
-            up.dest, down.dest = connection.upstream, connection.client
 
     def early(self, data: bytes) -> None:
         """The caller has sent this while the callee is still being dialled."""
@@ -159,51 +136,6 @@ class Listener:
     def _end_all(self, ending: str) -> None:
         while self._unanswered:
             self._log.end(self._unanswered.popleft().call, ending)
-
-
-class _Source:
-    """Stands between a socket that is read and its link."""
-
-    __slots__ = ("_heard", "_heard_end", "_link")
-
-    def __init__(
-        self, link: Link, heard: Callable[[bytes], None], heard_end: Callable[[], None] = lambda: None
-    ) -> None:
-        self._link, self._heard, self._heard_end = link, heard, heard_end
-
-    def feed(self, data: bytes) -> None:
-        self._heard(data)
-        self._link.feed(data)
-
-    def feed_end(self, ending: Ending) -> None:
-        if ending is Ending.END:
-            self._heard_end()
-        self._link.feed_end(ending)
-
-
-class _Dest:
-    """Stands between a link and the socket that is written."""
-
-    __slots__ = ("_endpoint", "_heard", "_heard_end")
-
-    def __init__(
-        self, endpoint: Endpoint, heard: Callable[[bytes], None], heard_end: Callable[[], None] = lambda: None
-    ) -> None:
-        self._endpoint, self._heard, self._heard_end = endpoint, heard, heard_end
-
-    def write(self, data: bytes) -> None:
-        self._endpoint.write(data)
-        self._heard(data)
-
-    def write_end(self) -> None:
-        self._endpoint.write_end()
-        self._heard_end()
-
-    def close(self) -> None:
-        self._endpoint.close()
-
-    def reset(self) -> None:
-        self._endpoint.reset()
 
 
 def _method(heard: deque[_Heard]) -> str:

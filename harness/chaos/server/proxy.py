@@ -7,11 +7,14 @@ import logging
 import random
 from contextlib import suppress
 
+from harness.chaos.faults.http_fault import HttpFault
 from harness.chaos.server.addresses import ApiError, bind, resolve, split
 from harness.chaos.server.calls import CallLog
 from harness.chaos.server.connection import Connection, Endpoint
+from harness.chaos.server.httptoxics import HttpToxics
 from harness.chaos.server.link import Direction, Link, Toxic
 from harness.chaos.server.listener import Listener
+from harness.chaos.server.wiring import wire
 
 __all__ = ["Proxy"]
 
@@ -31,6 +34,7 @@ class Proxy:
         self.name, self.listen, self.upstream = name, listen, upstream
         self.enabled = False
         self.toxics: list[Toxic] = []
+        self.http = HttpToxics()
         self.received = [0, 0]
         self.sent = [0, 0]
         self.accepted = 0
@@ -87,12 +91,18 @@ class Proxy:
     async def add(self, toxic: Toxic) -> None:
         """Put a toxic at the end of its direction's chain, on live connections too."""
         self.toxics.append(toxic)
+        if isinstance(toxic.fault, HttpFault):
+            self.http.add(toxic, self._connections)
+            return
         for link in self.links(toxic.direction):
             link.append(toxic)
         await asyncio.sleep(0)
 
     async def changed(self, toxic: Toxic) -> None:
         """Let live connections run a toxic as it is now."""
+        if isinstance(toxic.fault, HttpFault):
+            self.http.changed(toxic, self._connections)
+            return
         for link in self.links(toxic.direction):
             link.changed(toxic)
         await asyncio.sleep(0)
@@ -100,17 +110,17 @@ class Proxy:
     async def remove(self, toxic: Toxic) -> None:
         """Take a toxic away, from live connections too."""
         self.toxics.remove(toxic)
+        if isinstance(toxic.fault, HttpFault):
+            self.http.remove(toxic, self._connections)
+            return
         await asyncio.gather(*(link.remove(toxic) for link in self.links(toxic.direction)))
 
     def record(self) -> None:
         """Begin or cease to listen in on the live connections, as the log of calls has it."""
         for connection in self._connections:
-            Listener.leave(connection)
-            connection.listener = None
-            if self._calls.on:
-                connection.listener = Listener(self._calls, self.name, connection.number, midway=True)
-                if connection.links is not None:
-                    connection.listener.join(connection)
+            new = Listener(self._calls, self.name, connection.number, midway=True) if self._calls.on else None
+            connection.listener = new
+            wire(connection)
 
     def listed(self) -> list[Toxic]:
         """Toxics in the order they are shown in: upstream first, each direction in the order they were added."""
@@ -138,9 +148,11 @@ class Proxy:
     def _joined(self, connection: Connection) -> None:
         assert connection.links is not None
         for toxic in self.toxics:
-            connection.links[toxic.direction].append(toxic)
+            if not isinstance(toxic.fault, HttpFault):
+                connection.links[toxic.direction].append(toxic)
+        self.http.join(connection)
         if connection.listener is not None:
-            connection.listener.join(connection)
+            wire(connection)
 
     def _gone(self, connection: Connection) -> None:
         self._connections.discard(connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -120,12 +120,23 @@ class GoObject:
 
 
 def fault_from(type_: str, body: GoObject, old: Fault | None = None) -> Fault:
-    """Read `attributes`; what is not given keeps its old value (0 for a new toxic), what is unknown is ignored."""
+    """Read `attributes`; what is not given keeps its old value (its default, for a new toxic), what is unknown is ignored.
+
+    Raises:
+        ApiError: 400 when one is of the wrong type, or an attribute of a fault of our own makes no sense.
+    """
     kind = FAULTS[type_]
     go_name = "ResetToxic" if type_ == "reset_peer" else "".join(p.title() for p in type_.split("_")) + "Toxic"
     attributes = body.object("attributes", go_name, "toxics.NoopToxic")
-    values = {f.name: attributes.integer(f.name, getattr(old, f.name, 0)) for f in fields(kind)}
-    return kind(**values)
+    values: dict[str, Any] = {}
+    for f in fields(kind):
+        default: Any = f.default if old is None else getattr(old, f.name)
+        read: Callable[[str, Any], Any] = attributes.text if f.type == "str" else attributes.integer
+        values[f.name] = read(f.name, default)
+    fault = kind(**values)
+    if problem := fault.problem():
+        raise ApiError(problem, 400)
+    return fault
 
 
 def toxic_json(toxic: Toxic) -> dict[str, object]:
