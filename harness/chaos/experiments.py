@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StrictInt, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
-from harness.chaos.faults import FAULTS, attributes_of
+from harness.chaos.faults import FAULTS, Fault
 from harness.errors import ConfigError, UsageError, did_you_mean
 from harness.evidence import Quantity
 from harness.system.config import Duration, Strict, read_toml
@@ -34,7 +34,13 @@ __all__ = [
 REFUSED = "refused"
 INVARIANTS_FILE = "invariants.py"
 #: A toxic whose main attribute is zero does nothing, so an experiment with it would prove nothing.
-_MUST_BE_POSITIVE = {"latency": "latency", "slicer": "average_size", "slow_close": "delay"}
+_MUST_BE_POSITIVE = {
+    "latency": "latency",
+    "slicer": "average_size",
+    "slow_close": "delay",
+    "http_delay": "delay",
+    "http_fail_first": "count",
+}
 _TYPES = (REFUSED, *sorted(t for t in FAULTS if t != "noop"))
 
 
@@ -48,10 +54,10 @@ class Expect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """One fault: a toxic's type and attributes (as Toxiproxy has them), or `refused`."""
+    """One fault: a toxic's type and attributes (as the server has them), or `refused`."""
 
     type: str
-    attributes: Mapping[str, int] = field(default_factory=dict)
+    attributes: Mapping[str, int | str] = field(default_factory=dict)
     stream: str = "downstream"
     toxicity: float = 1.0
 
@@ -121,12 +127,14 @@ def _ratio(value: object) -> float:
 
 
 _Ratio = Annotated[float, BeforeValidator(_ratio, json_schema_input_type=str | float)]
+#: Which of the two it must be, the fault says (`_checked`).
+_Attribute = Annotated[object, WithJsonSchema({"type": ["integer", "string"]})]
 _Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class _FaultTable(Strict):
     type: str = Field(description="A toxic's type, or refused.")
-    attributes: dict[str, StrictInt] = Field(default_factory=dict, description="As in Toxiproxy.")
+    attributes: dict[str, _Attribute] = Field(default_factory=dict, description="As in docs/how-to/chaos.md.")
     stream: Literal["upstream", "downstream"] = "downstream"
     toxicity: float = Field(1.0, gt=0, le=1, description="Share of connections it applies to.")
 
@@ -256,18 +264,33 @@ def _injection(table: _FaultTable, key: str, file: str) -> Injection:
         raise ConfigError(
             file, f"{key}.type", f'found "{table.type}".{did_you_mean(table.type, _TYPES)}', _listed(_TYPES)
         )
-    known = attributes_of(FAULTS[table.type]) if table.type != REFUSED else ()
+    attributes = _checked(table, key, file)
+    needed = _MUST_BE_POSITIVE.get(table.type)
+    if needed and not attributes.get(needed):
+        raise ConfigError(file, f"{key}.attributes.{needed}", "is missing or 0, so the fault would do nothing.")
+    return Injection(table.type, attributes, table.stream, table.toxicity)
+
+
+def _checked(table: _FaultTable, key: str, file: str) -> dict[str, int | str]:
+    """The attributes, each known to the fault and of its type, and together of sense to it."""
+    kinds = {f.name: f.type for f in fields(FAULTS[table.type])} if table.type != REFUSED else {}
+    checked: dict[str, int | str] = {}
     for name, value in table.attributes.items():
         where = f"{key}.attributes.{name}"
-        if name not in known:
-            problem = f'{table.type} has no attribute "{name}".{did_you_mean(name, known)}'
-            raise ConfigError(file, where, problem, _listed(known) or "no attributes at all")
-        if value < 0:
+        if name not in kinds:
+            problem = f'{table.type} has no attribute "{name}".{did_you_mean(name, kinds)}'
+            raise ConfigError(file, where, problem, _listed(kinds) or "no attributes at all")
+        wanted, word = (str, "string") if kinds[name] == "str" else (int, "integer")
+        if not isinstance(value, int | str) or type(value) is not wanted:
+            raise ConfigError(file, where, f"input should be a valid {word}, found {value!r}.")
+        if isinstance(value, int) and value < 0:
             raise ConfigError(file, where, f"found {value}.", "0 or more")
-    needed = _MUST_BE_POSITIVE.get(table.type)
-    if needed and not table.attributes.get(needed):
-        raise ConfigError(file, f"{key}.attributes.{needed}", "is missing or 0, so the fault would do nothing.")
-    return Injection(table.type, dict(table.attributes), table.stream, table.toxicity)
+        checked[name] = value
+    if table.type != REFUSED:
+        make: Callable[..., Fault] = FAULTS[table.type]
+        if problem := make(**checked).problem():
+            raise ConfigError(file, f"{key}.attributes", problem)
+    return checked
 
 
 def _listed(words: Iterable[str]) -> str:

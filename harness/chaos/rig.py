@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import anyio
 import anyio.to_thread
 
-from harness.chaos.client import NotFound, ServerProxy
+from harness.chaos.client import InvalidToxic, NotFound, ServerProxy
 from harness.chaos.experiments import REFUSED, Experiment
 from harness.chaos.toxiproxy import ToxiproxyServer
 from harness.errors import UsageError
@@ -93,7 +93,14 @@ class Rig:
                 "toxicity": fault.toxicity,
                 "attributes": dict(fault.attributes),
             }
-            await anyio.to_thread.run_sync(partial(proxy.add_toxic, **toxic))
+            try:
+                await anyio.to_thread.run_sync(partial(proxy.add_toxic, **toxic))
+            except InvalidToxic as error:
+                # Experiments are checked before, so it is the server that does not know it.
+                raise UsageError(
+                    f"{experiment.file}: {self.server.name} does not take the fault {fault.type}: {error}. Faults above TCP "
+                    f"(http_…) need the built-in server: unset TOXIPROXY_URL, or take toxiproxy-server off PATH."
+                ) from None
 
     async def lift(self, experiment: Experiment) -> None:
         """Take the experiment's faults out, whichever of them are in."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
 from harness.chaos.experiments import REFUSED, Experiment, Injection
@@ -255,12 +255,13 @@ def _fault_words(e: Experiment, *, over: bool = False) -> str:
 def _injection_words(fault: Injection) -> str:
     if fault.type == REFUSED:
         return "refuses connections"
-    values: Mapping[str, int] = {"latency": 0, **fault.attributes}
-    words = FAULTS[fault.type].title
+    kind = FAULTS[fault.type]
+    values = {f.name: f.default for f in fields(kind)} | dict(fault.attributes)
+    words = kind.title
     for name, value in values.items():
         words = words.replace(f"{{{name}}}", str(value))
     some = "" if fault.toxicity >= 1 else f" on {fault.toxicity:.0%} of connections"
-    return words + some
+    return words.strip() + some
 
 
 def _listed(samples: Sequence[Sample]) -> str:

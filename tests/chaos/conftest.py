@@ -39,15 +39,16 @@ def original() -> str | None:
 
 
 @contextmanager
-def started(kind: str, *flags: str) -> Iterator[Running]:
-    """Start a server and end it afterwards."""
+def started(kind: str | tuple[str, ...], *flags: str) -> Iterator[Running]:
+    """Start a server and end it afterwards; `kind` may be what Python is to run in the place of the built-in one."""
     if kind == "original":
         binary = original()
         if binary is None:
             pytest.skip("the original server is not here: no toxiproxy-server on PATH, TOXIPROXY_SERVER not set")
         argv = [binary]
     else:
-        argv = [sys.executable, "-m", "harness.chaos.server"]
+        run = ("-m", "harness.chaos.server") if isinstance(kind, str) else kind
+        argv = [sys.executable, *run]
     port = free_port()
     process = subprocess.Popen(
         [*argv, "-host", "127.0.0.1", "-port", str(port), *flags],
@@ -62,7 +63,7 @@ def started(kind: str, *flags: str) -> Iterator[Running]:
             assert process.poll() is None, "the server ended at start"
             assert time.monotonic() < limit, "the server did not start within 30 s"
             time.sleep(0.02)
-        yield Running(kind, client.url, client)
+        yield Running(str(kind), client.url, client)
     finally:
         process.terminate()
         process.wait(10)

@@ -77,6 +77,43 @@ def test_refused_takes_no_attributes(tmp_path: Path) -> None:
         load(tmp_path, experiment("refused", "timeout = 1"))
 
 
+def test_faults_above_tcp_take_words_as_well(tmp_path: Path) -> None:
+    (found,) = load(
+        tmp_path, experiment("http_body", "action = 'set', field = '/price', value = '-1', path = '/items/*'")
+    )
+
+    assert dict(found.faults[0].attributes) == {"action": "set", "field": "/price", "value": "-1", "path": "/items/*"}
+
+
+@pytest.mark.parametrize(
+    ("type_", "attributes", "message"),
+    [
+        ("http_statsu", "status = 503", 'faults.0.type: found "http_statsu". Did you mean "http_status"?'),
+        ("http_status", "stauts = 503", 'faults.0.attributes.stauts: http_status has no attribute "stauts". Did you mean "status"? Accepted: path, method, status, body, content_type, retry_after, forward.'),
+        ("http_status", "status = 99", "faults.0.attributes: status must be 200 to 599, found 99"),
+        ("http_status", "status = 600", "faults.0.attributes: status must be 200 to 599, found 600"),
+        ("http_status", "status = '503'", "faults.0.attributes.status: input should be a valid integer, found '503'."),
+        ("http_status", "status = true", "faults.0.attributes.status: input should be a valid integer, found True."),
+        ("http_status", "body = 5", "faults.0.attributes.body: input should be a valid string, found 5."),
+        ("http_status", "retry_after = -1", "faults.0.attributes.retry_after: found -1. Accepted: 0 or more."),
+        ("http_status", "forward = 2", "faults.0.attributes: forward must be 0 or 1, found 2"),
+        ("http_body", "action = 'dorp'", 'faults.0.attributes: action must be one of drop, set, truncate, malformed, replace, found "dorp". Did you mean "drop"?'),
+        ("http_body", "action = 'set', field = '/a', value = 'NaN'", 'faults.0.attributes: value must be JSON text, found "NaN"'),
+        ("http_fail_first", "count = 1, by = 'trcae'", 'faults.0.attributes: by must be trace or connection, found "trcae". Did you mean "trace"?'),
+        ("http_fail_first", "status = 500", "faults.0.attributes.count: is missing or 0, so the fault would do nothing."),
+        ("http_delay", "jitter = 5", "faults.0.attributes.delay: is missing or 0, so the fault would do nothing."),
+        ("latency", "latency = [5]", "faults.0.attributes.latency: input should be a valid integer, found [5]."),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_fault_above_tcp_names_what_is_accepted(
+    tmp_path: Path, type_: str, attributes: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, experiment(type_, attributes))
+
+    assert message in str(caught.value)
+
+
 def test_two_experiments_of_one_name_are_a_mistake(tmp_path: Path) -> None:
     load(tmp_path, experiment(), "one.toml")
 

@@ -72,6 +72,39 @@ def test_a_hang_a_slow_neighbour_and_a_refused_one_pass_when_promises_hold(tmp_p
     assert any(isinstance(e, StageProgress) and "refused" in e.note for e in events)
 
 
+def test_faults_above_tcp_are_injected_told_and_lifted(tmp_path: Path) -> None:
+    html = "action = 'replace', value = '<p>', content_type = 'text/html', path = '/data'"
+
+    result = run_chaos(
+        tmp_path,
+        {
+            "a-status.toml": experiment("http_status", "status = 502"),
+            "b-late.toml": experiment("http_delay", "delay = 50", expect="full"),
+            "c-body.toml": experiment("http_body", html, expect="full"),
+            "d-cut.toml": experiment("http_body", "action = 'truncate', bytes = 20"),
+        },
+    )
+    told = run_chaos(tmp_path / "told", {"status.toml": experiment("http_status", "status = 502", expect="full")})
+
+    assert result.status is Status.PASS, titles(result)
+    assert result.work["faults_injected"] == 4
+    assert "While back answers 502 (front -> back), " in titles(told)
+
+
+def test_a_server_that_knows_no_faults_above_tcp_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without = (
+        "from harness.chaos.faults import FAULTS\n"
+        "for name in [n for n in FAULTS if n.startswith('http_')]: del FAULTS[name]\n"
+        "from harness.chaos.server.__main__ import main\n"
+        "main()"
+    )
+    with started(("-c", without)) as server:
+        monkeypatch.setenv("TOXIPROXY_URL", server.url)
+        with pytest.raises(UsageError, match=r"chaos/status.toml: .* does not take the fault http_status: .*built-in"):
+            run_chaos(tmp_path, {"status.toml": experiment("http_status", "status = 502")})
+        assert server.client.proxies() == {}
+
+
 def test_journal_and_chart_tell_when_the_fault_was_in_force(tmp_path: Path) -> None:
     result = run_chaos(tmp_path, {"hang.toml": experiment()})
 

@@ -12,6 +12,7 @@ from harness.chaos.faults.fault import register
 from harness.chaos.faults.http_fault import Act, Answer, HttpFault, Memory, UnchangedError, line_problem
 from harness.chaos.faults.pointer import dropped, is_pointer, with_value
 from harness.chaos.messages import Head
+from harness.errors import did_you_mean
 
 __all__ = ["HttpBody"]
 
@@ -38,7 +39,7 @@ class HttpBody(HttpFault):
     def problem(self) -> str:
         """See `Fault.problem`."""
         if self.action not in _ACTIONS:
-            return f'action must be one of {", ".join(_ACTIONS)}, found "{self.action}"'
+            return f'action must be one of {", ".join(_ACTIONS)}, found "{self.action}".{did_you_mean(self.action, _ACTIONS)}'
         if not is_pointer(self.field):
             return f'field must be a JSON pointer such as /items/0/price, found "{self.field}"'
         if self.action == "drop" and not self.field:
@@ -126,7 +127,11 @@ def _unpacked(body: bytes) -> bytes:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
+        json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

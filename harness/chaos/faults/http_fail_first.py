@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.chaos.faults.fault import register
-from harness.chaos.faults.http_fault import Act, HttpFault, Memory, made_answer, status_problem
+from harness.chaos.faults.http_fault import Act, HttpFault, Memory, flag_problem, made_answer, status_problem
 from harness.chaos.messages import Head
 from harness.chaos.trace import trace_of
+from harness.errors import did_you_mean
 
 __all__ = ["HttpFailFirst"]
 
@@ -31,9 +32,9 @@ class HttpFailFirst(HttpFault):
 
     def problem(self) -> str:
         """See `Fault.problem`."""
-        return status_problem(self.status) or (
-            "" if self.by in _BY else f'by must be trace or connection, found "{self.by}"'
-        )
+        if self.by not in _BY:
+            return f'by must be trace or connection, found "{self.by}".{did_you_mean(self.by, _BY)}'
+        return status_problem(self.status) or flag_problem("forward", self.forward)
 
     def act(self, request: Head, memory: Memory) -> Act | None:
         """See `HttpFault.act`."""

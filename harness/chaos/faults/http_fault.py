@@ -16,7 +16,17 @@ from typing import Protocol
 from harness.chaos.faults.fault import Fault, Stub
 from harness.chaos.messages import Head
 
-__all__ = ["Act", "Answer", "HttpFault", "Memory", "UnchangedError", "made_answer"]
+__all__ = [
+    "Act",
+    "Answer",
+    "HttpFault",
+    "Memory",
+    "UnchangedError",
+    "flag_problem",
+    "line_problem",
+    "made_answer",
+    "status_problem",
+]
 
 
 class UnchangedError(Exception):
@@ -138,6 +148,11 @@ def made_answer(status: int, body: str = "", content_type: str = "", retry_after
 def status_problem(status: int) -> str:
     """What is wrong with a status to answer with; empty when nothing is."""
     return "" if 200 <= status <= 599 else f"status must be 200 to 599, found {status}"
+
+
+def flag_problem(name: str, value: int) -> str:
+    """What is wrong with a switch; empty when nothing is."""
+    return "" if value in {0, 1} else f"{name} must be 0 or 1, found {value}"
 
 
 def line_problem(name: str, value: str) -> str:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.chaos.faults.fault import register
-from harness.chaos.faults.http_fault import Act, HttpFault, Memory, line_problem, made_answer, status_problem
+from harness.chaos.faults.http_fault import (
+    Act,
+    HttpFault,
+    Memory,
+    flag_problem,
+    line_problem,
+    made_answer,
+    status_problem,
+)
 from harness.chaos.messages import Head
 
 __all__ = ["HttpStatus"]
@@ -27,7 +35,11 @@ class HttpStatus(HttpFault):
 
     def problem(self) -> str:
         """See `Fault.problem`."""
-        return status_problem(self.status) or line_problem("content_type", self.content_type)
+        return (
+            status_problem(self.status)
+            or flag_problem("forward", self.forward)
+            or line_problem("content_type", self.content_type)
+        )
 
     def act(self, request: Head, memory: Memory) -> Act:  # noqa: ARG002 - the same for every request
         """See `HttpFault.act`."""

@@ -7,6 +7,7 @@ then ends as it began, but for a delay, which a change of its toxic ends at once
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -247,7 +248,7 @@ class Exchanges:
         return self._unanswered[-1]
 
     def _answer_head(self, exchange: _Exchange, head: Head, raw: bytes) -> None:
-        exchange.arrived = self._loop.time()
+        exchange.arrived = time.monotonic()
         exchange.head = head
         tunnel = head.status == 101 or (self._method() == "CONNECT" and head.status < 300)
         if exchange.made:
@@ -296,7 +297,7 @@ class Exchanges:
         if closing:
             answer = replace(answer, fields=(*answer.fields, ("Connection", "close")), cut=True)
         if exchange.arrived is None:
-            exchange.arrived = self._loop.time()
+            exchange.arrived = time.monotonic()
         exchange.finish(answer)
 
     def _change(self, exchange: _Exchange) -> None:
@@ -361,7 +362,8 @@ class Exchanges:
         batch: list[bytes] = []
         while self._unanswered and not self._over:
             exchange = self._unanswered[0]
-            if (wait := exchange.wait(self._loop.time())) > 0:
+            # The loop's own clock has steps of a millisecond, so its timers may come early.
+            if (wait := exchange.wait(time.monotonic())) > 0:
                 self._timer = self._loop.call_later(wait, self._pump)
                 break
             batch += exchange.out
