@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 
 from harness.chaos.client import InvalidToxic, NotFound, ServerProxy
-from harness.chaos.experiments import REFUSED, Experiment
+from harness.chaos.experiments import REFUSED, Experiment, Injection
 from harness.chaos.toxiproxy import ToxiproxyServer
 from harness.errors import UsageError
 from harness.system.guardian import Guardian
@@ -79,15 +79,35 @@ class Rig:
         """Whether there is a proxy on the edge."""
         return edge.key in self._proxies
 
+    def names(self) -> Mapping[str, str]:
+        """The edges' keys by the names of their proxies."""
+        return {proxy.name: key for key, proxy in self._proxies.items()}
+
     async def inject(self, experiment: Experiment) -> None:
         """Put the experiment's faults in."""
-        proxy = self._proxies[experiment.edge.key]
-        for number, fault in enumerate(experiment.faults):
+        await self.put(experiment.edge, experiment.faults, experiment.name, experiment.file)
+
+    async def lift(self, experiment: Experiment) -> None:
+        """Take the experiment's faults out, whichever of them are in."""
+        await self.clear(experiment.edge)
+
+    async def put(self, edge: Edge, faults: Iterable[Injection], name: str, where: str = "") -> None:
+        """Put faults on an edge.
+
+        Args:
+            name: what the toxics are called, with a number behind.
+            where: the file that asks for them.
+
+        Raises:
+            UsageError: when the server does not know such a fault.
+        """
+        proxy = self._proxies[edge.key]
+        for number, fault in enumerate(faults):
             if fault.type == REFUSED:
                 await anyio.to_thread.run_sync(proxy.disable)
                 continue
             toxic: dict[str, object] = {
-                "name": f"{experiment.name}-{number}",
+                "name": f"{name}-{number}",
                 "type": fault.type,
                 "stream": fault.stream,
                 "toxicity": fault.toxicity,
@@ -96,15 +116,15 @@ class Rig:
             try:
                 await anyio.to_thread.run_sync(partial(proxy.add_toxic, **toxic))
             except InvalidToxic as error:
-                # Experiments are checked before, so it is the server that does not know it.
+                # Faults are checked before, so it is the server that does not know it.
                 raise UsageError(
-                    f"{experiment.file}: {self.server.name} does not take the fault {fault.type}: {error}. Faults above TCP "
+                    f"{where or name}: {self.server.name} does not take the fault {fault.type}: {error}. Faults above TCP "
                     f"(http_…) need the built-in server: unset TOXIPROXY_URL, or take toxiproxy-server off PATH."
                 ) from None
 
-    async def lift(self, experiment: Experiment) -> None:
-        """Take the experiment's faults out, whichever of them are in."""
-        proxy = self._proxies[experiment.edge.key]
+    async def clear(self, edge: Edge) -> None:
+        """Take every fault on an edge out."""
+        proxy = self._proxies[edge.key]
 
         def undo() -> None:
             for name in proxy.toxics():

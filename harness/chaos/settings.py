@@ -42,7 +42,17 @@ class ChaosSettings(StageSettings):
     settle: Duration | None = Field(None, description="The longest to wait for the steady state before an experiment.")
     rate: float | None = Field(None, gt=0, le=1000, description="Journeys per second in the background.")
     consecutive: int | None = Field(None, ge=1, le=100, description="Good journeys in a row that count as recovered.")
+    explore: bool = Field(True, description="Try every kind of failure on every edge.")
+    failures: tuple[str, ...] = Field((), description="Only these kinds of failure; all by default.")
+    at_once: int | None = Field(None, ge=1, le=64, description="Journeys walked at once under each failure.")
+    copies: int | None = Field(None, ge=1, le=16, description="Copies of the system the failures are spread over.")
+    recovery_within: Duration = Field(5.0, description="The longest until all goes well again after a failure.")
+    answer_within: Duration = Field(5.0, description="The longest an answer may take where no edge promises a budget.")
     invariants_within: Duration = Field(10.0, description="The longest to wait for the invariants to hold at the end.")
+
+    def walks_at_once(self, profile: str) -> int:
+        """Journeys walked at once under each failure."""
+        return self.at_once or (8 if profile == "full" else 4)
 
     def timing(self, profile: str) -> Timing:
         """The profile's timing with these settings on top."""

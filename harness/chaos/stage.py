@@ -81,11 +81,12 @@ class ChaosStage:
     async def run(self, context: StageContext) -> StageResult:
         """See `Stage.run`."""
         from harness.chaos.experiments import load_experiments, select
+        from harness.chaos.explore.run import planned
 
         _refuse_where_uninvited(context.system)
         known = load_experiments(context.system, context.root)
-        chosen = select(known, context.only)
-        if not chosen:
+        chosen = () if "fault" in context.only else select(known, context.only)
+        if not chosen and not planned(context)[0]:
             folder = context.system.suites.experiments
             asked = ", ".join(f"{k}={v}" for k, v in context.only.items())
             reason = f"no experiment matches {asked}" if known else f"there are no experiments in {folder}/*.toml"
@@ -107,13 +108,17 @@ def _refuse_where_uninvited(system: System) -> None:
 
 class _Run:
     def __init__(self, context: StageContext, experiments: tuple[Experiment, ...]) -> None:
+        from harness.chaos.explore.run import Exploration
+
         self.context, self.experiments = context, experiments
         self.settings = context.settings_as(ChaosSettings)
         self.outcomes: list[Outcome] = []
         self.invariants_walked = 0
         self.cut_short = ""
+        self.explored = Exploration({})
 
     async def whole(self) -> StageResult:
+        from harness.chaos.explore.run import explore
         from harness.chaos.journal import Journal
         from harness.chaos.toxiproxy import toxiproxy_server
         from harness.system.guardian import Guardian
@@ -123,6 +128,9 @@ class _Run:
         allowed = context.system.runtime.allow_targets
         try:
             with Guardian(owns_processes=False) as guardian:
+                self.explored = await explore(context, journal, guardian)
+                if not self.experiments:
+                    return self._conclude(journal.path)
                 log = context.directory / "toxiproxy.log"
                 async with toxiproxy_server(seed=context.seed, log=log, allow_targets=allowed) as server:
                     from harness.chaos.rig import Rig
@@ -254,17 +262,18 @@ class _Run:
         from harness.evidence.series import CHART_MEDIA_TYPE
 
         context = self.context
-        drawn = chart(context.directory / "journeys.json", self.outcomes)
-        artifacts = [
-            context.artifact(journal, "journal of faults", "application/x-ndjson"),
-            context.artifact(drawn, "journeys under faults", CHART_MEDIA_TYPE),
-        ]
-        work = _work(self.outcomes) | {"invariants": self.invariants_walked}
+        artifacts = [context.artifact(journal, "journal of faults", "application/x-ndjson"), *self.explored.artifacts]
+        if self.outcomes:
+            drawn = chart(context.directory / "journeys.json", self.outcomes)
+            artifacts.append(context.artifact(drawn, "journeys under faults", CHART_MEDIA_TYPE))
+        work = _work(self.outcomes)
+        for what, count in self.explored.work.items():
+            work[what] = work.get(what, 0) + count
         return context.result(
-            work=work if work["faults_injected"] else _work([]),
-            measures=measures(self.outcomes),
+            work=work | {"invariants": self.invariants_walked} if work["faults_injected"] else _work([]),
+            measures=[*measures(self.outcomes), *self.explored.measures],
             artifacts=artifacts,
-            reason=self.cut_short,
+            reason=self.cut_short or self.explored.cut_short,
         )
 
 

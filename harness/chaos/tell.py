@@ -17,7 +17,7 @@ from harness.system.drive import Sample
 from harness.system.journeys import Step
 from harness.system.model import System
 
-__all__ = ["Teller", "chart", "measures"]
+__all__ = ["Teller", "chart", "exchange_of", "listed", "measures"]
 
 _SHOWN_SAMPLES = 5
 
@@ -77,7 +77,7 @@ class Teller:
                 experiment=experiment.name if experiment else "",
                 edge=experiment.edge.name if experiment else "",
             ),
-            exchange=self._exchange([sample]),
+            exchange=exchange_of([sample], self._redactor),
             reproduce=self._command(experiment),
             trace_id=sample.trace_id,
         )
@@ -92,7 +92,7 @@ class Teller:
             Severity.WARNING,
             f"{_names(e.journeys)} did not go well before any fault, so {e.name} was not tried",
             f"Needed: {e.steady.success:.0%} succeed with a p95 of {e.steady.p95_s * 1000:.0f} ms. Last seen: {seen}.\n"
-            + _listed([s for s in outcome.before if not s.ok]),
+            + listed([s for s in outcome.before if not s.ok]),
             samples=[s for s in outcome.before if not s.ok],
         )
 
@@ -110,7 +110,7 @@ class Teller:
             "expectation",
             Severity.ERROR,
             f"While {_fault_words(e)}, {self._what(e, breach)}",
-            f"{counts} {promised}\n{_listed(breach.samples)}",
+            f"{counts} {promised}\n{listed(breach.samples)}",
             journey=breach.journey,
             key=f"{breach.kind}:{breach.worst if breach.kind is BreachKind.STATUS else ''}",
             samples=breach.samples,
@@ -148,7 +148,7 @@ class Teller:
             "recovery",
             Severity.ERROR,
             f"After {_fault_words(e, over=True)}, {_names(e.journeys)} {how}; {_time(e.recovery_s)} is allowed",
-            f"Recovery is the time from lifting the fault to the first of several good journeys in a row.\n{_listed(bad)}",
+            f"Recovery is the time from lifting the fault to the first of several good journeys in a row.\n{listed(bad)}",
             samples=bad,
         )
 
@@ -187,7 +187,7 @@ class Teller:
             title=title,
             detail=self._redactor.text(detail).strip(),
             place=Place(service=service, edge=e.edge.name, journey=journey, experiment=e.name, file=e.file),
-            exchange=self._exchange(samples),
+            exchange=exchange_of(samples, self._redactor),
             reproduce=self._command(e),
             trace_id=samples[0].trace_id if samples else "",
             key=key,
@@ -196,16 +196,18 @@ class Teller:
     def _command(self, experiment: Experiment | None) -> str:
         return self._again(experiment.name if experiment else "")
 
-    def _exchange(self, samples: Sequence[Sample]) -> Exchange | None:
-        steps = [step for s in samples[:1] for step in s.steps]
-        step = next((s for s in steps if s.error), max(steps, key=_duration, default=None))
-        if step is None:
-            return None
-        answer = f"{step.status} after {step.duration_ms:.0f} ms" if step.status else step.error
-        return Exchange(
-            request=self._redactor.text(f"{step.method} {step.url}\n\n{step.request_body}".strip()),
-            response=self._redactor.text(f"{answer}\n\n{step.response_body}".strip()),
-        )
+
+def exchange_of(samples: Sequence[Sample], redactor: Redactor) -> Exchange | None:
+    """The request of the first walk that went wrong, or took longest, and its answer."""
+    steps = [step for s in samples[:1] for step in s.steps]
+    step = next((s for s in steps if s.error), max(steps, key=_duration, default=None))
+    if step is None:
+        return None
+    answer = f"{step.status} after {step.duration_ms:.0f} ms" if step.status else step.error
+    return Exchange(
+        request=redactor.text(f"{step.method} {step.url}\n\n{step.request_body}".strip()),
+        response=redactor.text(f"{answer}\n\n{step.response_body}".strip()),
+    )
 
 
 def _once(finding: Finding) -> Finding:
@@ -264,7 +266,8 @@ def _injection_words(fault: Injection) -> str:
     return words.strip() + some
 
 
-def _listed(samples: Sequence[Sample]) -> str:
+def listed(samples: Sequence[Sample]) -> str:
+    """Walks, a line each."""
     lines = [
         f"- {s.journey}, {s.duration_ms:.0f} ms, trace {s.trace_id or '-'}: {s.error or 'ok'}"
         for s in samples[:_SHOWN_SAMPLES]

@@ -42,7 +42,12 @@ class ToxiproxyServer:
 
 @asynccontextmanager
 async def toxiproxy_server(
-    *, seed: int, log: Path, allow_targets: tuple[str, ...] = (), env: Mapping[str, str] | None = None
+    *,
+    seed: int,
+    log: Path,
+    allow_targets: tuple[str, ...] = (),
+    env: Mapping[str, str] | None = None,
+    builtin: bool = False,
 ) -> AsyncIterator[ToxiproxyServer]:
     """Give the server to use, and end it afterwards when it was started here.
 
@@ -51,6 +56,7 @@ async def toxiproxy_server(
         log: its output goes there.
         allow_targets: host names beyond loopback a foreign server may be on.
         env: environment to look at; the process's own by default.
+        builtin: the built-in server, whatever there is besides: for what no other can do.
 
     Raises:
         UsageError: when `TOXIPROXY_URL` is not usable.
@@ -58,10 +64,11 @@ async def toxiproxy_server(
     """
     env = os.environ if env is None else env
     url = env.get("TOXIPROXY_URL", "").rstrip("/")
-    if url:
+    if url and not builtin:
         yield await _foreign(url, allow_targets)
         return
-    binary = shutil.which("toxiproxy-server", path=env.get("PATH", child_environment()["PATH"]))
+    path = env.get("PATH", child_environment()["PATH"])
+    binary = None if builtin else shutil.which("toxiproxy-server", path=path)
     port = str(free_port())
     flags = ["-host", "127.0.0.1", "-port", port, "-seed", str(seed), "-proxy-metrics"]
     argv = [binary, *flags] if binary else [sys.executable, "-m", "harness.chaos.server", *flags]

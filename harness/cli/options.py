@@ -27,7 +27,7 @@ __all__ = [
     "store_option",
 ]
 
-_ONLY_KEYS = ("service", "edge", "interaction", "experiment", "journey")
+_ONLY_KEYS = ("service", "edge", "fault", "interaction", "experiment", "journey")
 F = TypeVar("F", bound=Callable[..., Any])
 
 

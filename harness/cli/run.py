@@ -39,6 +39,10 @@ __all__ = ["command"]
 @click.option("--environment", default="local", show_default=True, help="Where the system runs, for the record.")
 @store_option
 @only_option
+@click.option("--edge", default="", metavar="CALLER:CALLEE", help="The same as --only edge=CALLER:CALLEE.")
+@click.option(
+    "--fault", default="", metavar="NAME", help="The same as --only fault=NAME: one kind of failure on edges."
+)
 def command(
     stages: tuple[str, ...],
     config: Path | None,
@@ -50,6 +54,8 @@ def command(
     environment: str,
     store: str | None,
     only: tuple[str, ...],
+    edge: str,
+    fault: str,
 ) -> int:
     """Run the pipeline, or just the stages named, and say whether the system may be released.
 
@@ -61,6 +67,7 @@ def command(
     from harness.system.runtime import check_startable
 
     project = project_from(config)
+    named = tuple(f"{key}={value}" for key, value in (("edge", edge), ("fault", fault)) if value)
     plan = build_plan(project, chosen=stages, profile=profile)
     check_files(project, plan)
     check_startable(project.system, project.root)
@@ -68,7 +75,7 @@ def command(
     options = RunOptions(
         profile=profile,
         seed=default_seed(project.root) if seed is None else seed,
-        only=read_only(only, project.system),
+        only=read_only((*only, *named), project.system),
         environment=environment,
         command=shlex.join(["harness", *sys.argv[1:]]),
         expected_s=evidence.stage_durations(profile),

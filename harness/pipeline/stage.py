@@ -185,7 +185,13 @@ class StageContext:
 
     def again(self, **only: str) -> str:
         """The command that runs this stage once more with the same randomness, narrowed as `--only` narrows it."""
-        narrowed = [f"--only {key}={shlex.quote(value)}" for key, value in only.items() if value]
+        # One failure on one edge has options of its own.
+        short = {"edge", "fault"} if "fault" in only else set()
+        narrowed = [
+            f"--{key} {shlex.quote(value)}" if key in short else f"--only {key}={shlex.quote(value)}"
+            for key, value in only.items()
+            if value
+        ]
         profile = [] if self.profile == "quick" else [f"--profile {self.profile}"]
         return " ".join(["harness run", self.name, *narrowed, f"--seed {self.seed}", *profile])
 

@@ -25,6 +25,7 @@ __all__ = [
     "kill_group",
     "log_tail",
     "python_module",
+    "read_lines",
     "run_child",
     "start_child",
 ]
@@ -64,7 +65,13 @@ def python_module(module: str, *arguments: str) -> list[str]:
 
 
 async def start_child(
-    argv: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str] | None = None, pipe_stdout: bool = False
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    pipe_stdin: bool = False,
+    pipe_stdout: bool = False,
 ) -> anyio.abc.Process:
     """Start a child in its own session; its output goes to `log`, or standard output to a pipe.
 
@@ -78,7 +85,7 @@ async def start_child(
                 list(argv),
                 cwd=cwd,
                 env=child_environment(env),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if pipe_stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if pipe_stdout else sink,
                 stderr=sink,
                 start_new_session=True,
@@ -109,7 +116,7 @@ async def run_child(
     try:
         with anyio.move_on_after(time_limit_s) as scope:
             if on_line is not None:
-                await _read_lines(process, on_line)
+                await read_lines(process, on_line)
             await process.wait()
         timed_out = scope.cancelled_caught
     finally:
@@ -118,7 +125,8 @@ async def run_child(
     return ChildResult(process.returncode or 0, time.monotonic() - begun, timed_out, log)
 
 
-async def _read_lines(process: anyio.abc.Process, on_line: Callable[[str], None]) -> None:
+async def read_lines(process: anyio.abc.Process, on_line: Callable[[str], None]) -> None:
+    """Hand on each line of a child's piped standard output as it comes, until it ends."""
     assert process.stdout is not None
     rest = b""
     async for chunk in process.stdout:
@@ -138,8 +146,9 @@ async def end_group(process: anyio.abc.Process, grace_s: float = _GRACE_S) -> No
     # Also when the child ended by itself: what it left in its group goes with it.
     kill_group(process.pid, signal.SIGKILL)
     await process.wait()
-    if process.stdout is not None:
-        await process.stdout.aclose()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            await stream.aclose()
 
 
 def kill_group(pid: int, sig: signal.Signals) -> None:

@@ -16,6 +16,7 @@ from harness.evidence.measure import Quantity
 from harness.system.mistakes import translate
 from harness.system.model import (
     Auth,
+    BreakerPromise,
     Broker,
     Edge,
     EdgeKind,
@@ -146,6 +147,11 @@ class _RuntimeTable(Strict):
     start_timeout: Duration = 30.0
 
 
+class _BreakerTable(Strict):
+    failures: int = Field(ge=1, description="Failed calls in a row after which it opens.")
+    open_for: Duration = Field(description="How long it stays open before it lets a probe through.")
+
+
 class _UseTable(Strict):
     env: str = ""
     kind: Literal["http", "events"] = "http"
@@ -153,6 +159,7 @@ class _UseTable(Strict):
     budget: Duration | None = None
     attempts: int | None = Field(None, ge=1)
     on_failure: Literal["reject", "degrade", "queue"] | None = None
+    breaker: _BreakerTable | None = Field(None, description="The caller's circuit breaker on this edge.")
 
 
 class _AuthTable(Strict):
@@ -465,7 +472,9 @@ def _edge(
         raise ConfigError(file, key, "a service cannot be its own neighbour.")
     kind = EdgeKind(use.kind) if callee in set(services) else EdgeKind.RESOURCE
     failure = OnFailure(use.on_failure) if use.on_failure else None
-    return Edge(caller, callee, use.env, kind, use.url, ResilienceContract(use.budget, use.attempts, failure))
+    breaker = BreakerPromise(use.breaker.failures, use.breaker.open_for) if use.breaker else None
+    contract = ResilienceContract(use.budget, use.attempts, failure, breaker)
+    return Edge(caller, callee, use.env, kind, use.url, contract)
 
 
 def _default_entry(services: Mapping[str, Service], edges: tuple[Edge, ...]) -> str:

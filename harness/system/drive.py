@@ -27,7 +27,7 @@ from harness.system.journeys import Journey, Response, Step, User, load_journeys
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["DriveSpec", "Sample", "arrivals", "drive"]
+__all__ = ["DriveSpec", "Sample", "arrivals", "drive", "walk_once"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,35 +207,44 @@ class _Driver:
                 self._in_flight -= 1
 
     def _walk(self, connections: httpx.HTTPTransport, journey: Journey, seed: int, intended: float) -> None:
-        rng = random.Random(seed)
-        user = User(
-            base_urls=self.spec.base_urls,
-            entry=journey.entry or self.spec.entry,
-            transport=_HttpxTransport(connections),
-            rng=rng,
-            trace_id=new_trace_id(rng),
-            synthetic=self.spec.synthetic,
-            timeout_s=self.spec.timeout_s,
-        )
-        started = time.time()
-        error = run_journey(journey, user)
-        ended = time.time()
-        self._send(
-            Sample(
-                journey=journey.name,
-                intended=intended,
-                started=started,
-                duration_ms=(ended - intended) * 1000,
-                ok=not error,
-                error=error,
-                trace_id=user.trace_id,
-                steps=tuple(user.steps),
-            )
-        )
+        self._send(walk_once(journey, self.spec, connections, seed, intended))
 
     def _send(self, sample: Sample) -> None:
         with self._lock:
             self.report(sample)
+
+
+def walk_once(
+    journey: Journey, spec: DriveSpec, connections: httpx.HTTPTransport, seed: int, intended: float
+) -> Sample:
+    """Walk a journey once, now; blocks until it has ended.
+
+    Args:
+        seed: of this walk.
+        intended: when it was to begin, in seconds since the epoch.
+    """
+    rng = random.Random(seed)
+    user = User(
+        base_urls=spec.base_urls,
+        entry=journey.entry or spec.entry,
+        transport=_HttpxTransport(connections),
+        rng=rng,
+        trace_id=new_trace_id(rng),
+        synthetic=spec.synthetic,
+        timeout_s=spec.timeout_s,
+    )
+    started = time.time()
+    error = run_journey(journey, user)
+    return Sample(
+        journey=journey.name,
+        intended=intended,
+        started=started,
+        duration_ms=(time.time() - intended) * 1000,
+        ok=not error,
+        error=error,
+        trace_id=user.trace_id,
+        steps=tuple(user.steps),
+    )
 
 
 class _HttpxTransport:

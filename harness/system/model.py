@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 __all__ = [
     "Auth",
+    "BreakerPromise",
     "Broker",
     "Edge",
     "EdgeKind",
@@ -50,6 +51,19 @@ class RuntimeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class BreakerPromise:
+    """What a caller's circuit breaker on an edge promises.
+
+    Args:
+        failures: failed calls in a row after which it opens.
+        open_for_s: seconds it stays open before it lets a probe through.
+    """
+
+    failures: int
+    open_for_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ResilienceContract:
     """What an edge promises under failure.
 
@@ -57,11 +71,13 @@ class ResilienceContract:
         budget_s: the longest the caller may wait for the callee, in seconds; None when nothing was promised.
         attempts: the most calls the caller may make for one of its own.
         on_failure: what the caller does then.
+        breaker: its circuit breaker; None when none was promised.
     """
 
     budget_s: float | None = None
     attempts: int | None = None
     on_failure: OnFailure | None = None
+    breaker: BreakerPromise | None = None
 
 
 @dataclass(frozen=True, slots=True)

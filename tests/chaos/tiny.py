@@ -110,6 +110,7 @@ command = ["python", "service.py"]
 ready = "/ready"
 
 [stages.chaos]
+explore = false
 before = "400ms"
 fault = "800ms"
 settle = "4s"

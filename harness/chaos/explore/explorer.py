@@ -1,0 +1,181 @@
+"""Explores: plans the cells, spreads them over copies of the system, tries what was broken once more. Tells nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from harness.chaos.explore.catalogue import FAILURES, Failure
+from harness.chaos.explore.judging import Broken, judge
+from harness.chaos.explore.observation import Baseline, Cell, Observation
+from harness.chaos.explore.promises import promise
+from harness.chaos.explore.replica import Replica, recording, replica
+from harness.chaos.explore.trying import Effort, try_cell
+from harness.chaos.journal import Journal
+from harness.chaos.rig import Rig, proxied_edges
+from harness.errors import StartError, UsageError, did_you_mean
+from harness.system.model import Edge, System
+
+__all__ = ["Explored", "Explorer", "Result", "chosen_edges", "chosen_failures", "copies"]
+
+#: Cells one copy of the system gets through while another one starts; below that a further copy does not pay.
+_CELLS_PER_COPY = 15
+_MAX_COPIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one cell.
+
+    Args:
+        broken: promises broken in every try.
+        doubtful: promises broken in the first try only.
+    """
+
+    seen: Observation
+    broken: tuple[Broken, ...] = ()
+    doubtful: tuple[Broken, ...] = ()
+
+
+@dataclass(slots=True)
+class Explored:
+    """What came of all.
+
+    Args:
+        unused: edges no journey uses, so that nothing could be tried there.
+        cut_short: why not everything was tried; empty when it was.
+    """
+
+    results: list[Result] = field(default_factory=list)
+    unused: tuple[Edge, ...] = ()
+    cut_short: str = ""
+
+
+def chosen_failures(names: Iterable[str]) -> tuple[Failure, ...]:
+    """The failures of these names, in the catalogue's order; all when none is named.
+
+    Raises:
+        UsageError: when there is none of a name.
+    """
+    wanted = tuple(names)
+    for name in wanted:
+        if name not in FAILURES:
+            raise UsageError(
+                f'there is no failure "{name}".{did_you_mean(name, FAILURES)} Known: {", ".join(FAILURES)}.'
+            )
+    return tuple(f for f in FAILURES.values() if not wanted or f.name in wanted)
+
+
+def chosen_edges(system: System, only: Mapping[str, str]) -> tuple[Edge, ...]:
+    """Edges that can be put behind a proxy, narrowed by `only`."""
+    wanted = only.get("edge", "")
+    return tuple(e for e in proxied_edges(system) if wanted in {"", e.key, e.name})
+
+
+def copies(system: System, cells: int, jobs: int) -> int:
+    """How many copies of the system are worth starting for so many cells."""
+    if any(s.port for s in system.services.values()):
+        return 1
+    return max(1, min(_MAX_COPIES, jobs + 1, cells // _CELLS_PER_COPY))
+
+
+@dataclass(slots=True)
+class Explorer:
+    """Tries failures on edges.
+
+    Args:
+        rig_for: makes the rig of a copy, by its number.
+        progress: told how many cells are done, of how many, and the one begun.
+    """
+
+    system: System
+    root: Path
+    seed: int
+    log: Path
+    journal: Journal
+    effort: Effort
+    rig_for: Callable[[int], Rig]
+    progress: Callable[[int, int, str], None]
+    _waiting: Iterator[tuple[Edge, Failure]] = field(default=iter(()))
+    _total: int = 0
+    _explored: Explored = field(default_factory=Explored)
+
+    async def explore(self, edges: Sequence[Edge], failures: Sequence[Failure], number: int) -> Explored:
+        """Try every failure on every edge.
+
+        Args:
+            number: how many copies of the system share the work.
+        """
+        planned = [(e, f) for e in edges for f in failures]
+        self._waiting, self._total = iter(planned), len(planned)
+        async with anyio.create_task_group() as tasks:
+            for n in range(number):
+                tasks.start_soon(self._copy, n)
+        return self._explored
+
+    async def _copy(self, number: int) -> None:
+        """One copy of the system: takes one cell after another."""
+        rig = self.rig_for(number)
+        if number == 0:
+            await recording(rig)
+        log = self.log.with_stem(f"{self.log.stem}-{number}")
+        try:
+            async with replica(self.system, rig, root=self.root, seed=self.seed, log=log) as here:
+                for edge, failure in self._waiting:
+                    cell = plan_cell(here.baselines, edge, failure)
+                    if cell is None:
+                        self._explored.unused = tuple(dict.fromkeys((*self._explored.unused, edge)))
+                        continue
+                    done = len(self._explored.results)
+                    self.progress(done, self._total, f"{edge.callee} {failure.words} ({edge.name})")
+                    self._explored.results.append(await self._settled(cell, here))
+        finally:
+            with anyio.CancelScope(shield=True):
+                await rig.close()
+
+    async def _settled(self, cell: Cell, here: Replica) -> Result:
+        """Try a cell; what seems broken is broken when it is so twice."""
+        first = await self._try(cell, here)
+        if not first[1]:
+            return Result(first[0])
+        await self._mend(first[0], here)
+        self.journal.write("repeated", experiment=cell.failure.name, edge=cell.edge.name)
+        again = await self._try(cell, here)
+        await self._mend(again[0], here)
+        before, after = ({(b.kind, b.key) for b in broken} for _, broken in (first, again))
+        lasting = tuple(b for b in again[1] if (b.kind, b.key) in before)
+        passing = [b for b in first[1] if (b.kind, b.key) not in after]
+        passing += [b for b in again[1] if (b.kind, b.key) not in before]
+        return Result(again[0] if again[1] else first[0], lasting, tuple(passing))
+
+    async def _try(self, cell: Cell, here: Replica) -> tuple[Observation, list[Broken]]:
+        seen = await try_cell(cell, here, self.effort, self.journal)
+        promised = promise(self.system, cell.entry, cell.edge, cell.failure)
+        return seen, judge(seen, promised, recovery_s=self.effort.recovery_s, wait_s=self.effort.wait_s)
+
+    async def _mend(self, seen: Observation, here: Replica) -> None:
+        """After what never goes by itself: what has died, or does not add up any more, would spoil all that follows."""
+        runtime = here.rig.runtime
+        names = set(runtime.died()) if not seen.invariants else set(runtime.pids())
+        if seen.recovery_s is None:
+            names |= set(runtime.pids())
+        try:
+            for name in sorted(names):
+                await runtime.restart(name)
+        except StartError as error:
+            self._explored.cut_short = f"a service that had ended did not start again: {error}"
+            self._waiting = iter(())
+
+
+def plan_cell(baselines: Mapping[str, Baseline], edge: Edge, failure: Failure) -> Cell | None:
+    """Choose who walks: the commonest journey that uses the edge, and one beside it that does not."""
+    using = [b for b in baselines.values() if edge.key in b.edges]
+    if not using:
+        return None
+    chosen = min(using, key=lambda b: (-b.weight, len(b.edges), b.journey))
+    beside = [b for b in baselines.values() if b.entry == chosen.entry and edge.key not in b.edges]
+    sibling = min(beside, key=lambda b: (b.slowest_s, b.journey)).journey if beside else ""
+    return Cell(edge, failure, chosen.journey, chosen.entry, sibling)

@@ -1,0 +1,286 @@
+"""Judges what was seen in a cell against what was promised: pure functions on values, no clock, no traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.chaos.experiments import Expect
+from harness.chaos.explore.catalogue import Effect
+from harness.chaos.explore.observation import Observation
+from harness.chaos.explore.promises import Promise
+from harness.system.drive import Sample
+from harness.system.model import OnFailure
+
+__all__ = ["Broken", "Kind", "allowed_s", "judge"]
+
+#: What a machine that is doing other things may add to any time, in seconds, and as a share of it.
+_SLACK_S = 0.3
+_SLACK = 1.15
+#: Journeys beside a failure may take this many times as long as they do without it.
+_SIBLING = 3.0
+_REPEATABLE = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
+
+
+class Kind(StrEnum):
+    """Which promise was broken."""
+
+    BUDGET = "budget"
+    NO_ANSWER = "no_answer"
+    ENTRY_TIME = "entry_time"
+    ANSWER = "answer"
+    SERVED = "served"
+    ATTEMPTS = "attempts"
+    AMPLIFICATION = "amplification"
+    REPEATED = "repeated"
+    BULKHEAD = "bulkhead"
+    READINESS = "readiness"
+    RECOVERY = "recovery"
+    INVARIANT = "invariant"
+    DIED = "died"
+    BREAKER = "breaker"
+
+
+#: Promises that a busy machine alone can seem to break.
+_TIMES = {Kind.BUDGET, Kind.ENTRY_TIME, Kind.BULKHEAD, Kind.RECOVERY}
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A promise that did not hold.
+
+    Args:
+        text: what happened, to be read after "While payments hangs, ".
+        detail: more of it.
+        samples: walks that show it, worst first.
+        key: tells two of one kind apart, the same in every run.
+    """
+
+    kind: Kind
+    text: str
+    detail: str = ""
+    samples: tuple[Sample, ...] = ()
+    key: str = ""
+
+    @property
+    def timing(self) -> bool:
+        """Whether a busy machine alone can have caused it."""
+        return self.kind in _TIMES
+
+
+def judge(seen: Observation, promised: Promise, *, recovery_s: float, wait_s: float) -> list[Broken]:
+    """Every promise that was broken.
+
+    Args:
+        recovery_s: the longest it may take from lifting the failure until all goes well again, in seconds.
+        wait_s: what an answer may take where nobody promised a budget, in seconds.
+    """
+    return [
+        *_deaths(seen),
+        *_unanswered(seen),
+        *_budget(seen),
+        *_entry_time(seen, promised, wait_s),
+        *_answers(seen),
+        *_served(seen, promised),
+        *_attempts(seen),
+        *_amplification(seen),
+        *_repeated(seen),
+        *_bulkhead(seen),
+        *_readiness(seen),
+        *_recovery(seen, recovery_s),
+        *_invariants(seen),
+    ]
+
+
+def allowed_s(limit_s: float) -> float:
+    """A limit with what the machine may add to it, in seconds."""
+    return limit_s * _SLACK + _SLACK_S
+
+
+def _deaths(seen: Observation) -> Iterator[Broken]:
+    for service in seen.died:
+        text = f"{service} ended; a service must outlive its neighbours' failures"
+        yield Broken(Kind.DIED, text, key=service)
+
+
+def _unanswered(seen: Observation) -> Iterator[Broken]:
+    hung = [(s, step) for s in seen.during for step in s.steps if step.status == 0]
+    if hung:
+        sample, step = max(hung, key=lambda pair: pair[1].duration_ms)
+        text = f"{sample.journey} got no answer to {step.name} after {step.duration_ms / 1000:.1f} s"
+        yield Broken(Kind.NO_ANSWER, text, step.error, (sample,), step.name)
+
+
+def _budget(seen: Observation) -> Iterator[Broken]:
+    edge = seen.cell.edge
+    budget = edge.contract.budget_s
+    if budget is None:
+        return
+    waits = [(waited, w, calls) for w in seen.windows for waited, calls in w.waits(seen.lifted)]
+    over = [x for x in waits if x[0] > allowed_s(budget)]
+    if over:
+        waited, window, calls = max(over, key=lambda x: x[0])
+        text = f"{edge.caller} waited {waited:.1f} s; {edge.name} promises {_time(budget)}"
+        detail = f"{calls[0].method} {calls[0].path}, {_times(len(calls))}, for {window.name}; {_share(len(over), len(waits))}."
+        yield Broken(Kind.BUDGET, text, detail, _of(seen, window.trace_id))
+
+
+def _entry_time(seen: Observation, promised: Promise, wait_s: float) -> Iterator[Broken]:
+    limit = wait_s if promised.waits_s is None else promised.waits_s * max(1, seen.baseline.fan)
+    over = [
+        (s, step)
+        for s in seen.during
+        for step in s.steps
+        if step.status and step.duration_ms / 1000 > allowed_s(limit + seen.baseline.steps_s.get(step.name, 0.0))
+    ]
+    if over:
+        sample, step = max(over, key=lambda pair: pair[1].duration_ms)
+        text = f"{sample.journey} waited {step.duration_ms / 1000:.1f} s for {step.name}; {_time(limit)} is promised"
+        yield Broken(Kind.ENTRY_TIME, text, "", (sample,), step.name)
+
+
+def _answers(seen: Observation) -> Iterator[Broken]:
+    told = set()
+    for service, call, status, trace_id in seen.undeclared:
+        if (service, status) in told:
+            continue
+        told.add((service, status))
+        text = f"{service} answered {status} to {call}"
+        detail = (
+            "A failure of a neighbour is no reason for 500." if status == 500 else "Its document does not declare that."
+        )
+        yield Broken(Kind.ANSWER, text, detail, _of(seen, trace_id), f"{service}:{status}")
+
+
+def _served(seen: Observation, promised: Promise) -> Iterator[Broken]:
+    failed = [s for s in seen.during if not s.ok]
+    if not failed or promised.expect is None:
+        return
+    if promised.expect is Expect.REJECTED:
+        # A refusal fails the journey, and that is the promise; what fails it without one is not.
+        failed = [s for s in failed if not any(step.error for step in s.steps)]
+        if not failed:
+            return
+    first = failed[0]
+    if promised.expect is Expect.REJECTED:
+        text = f"{first.journey} went wrong: {first.error[:160]}"
+    else:
+        word = "went through as promised" if promised.expect is Expect.FULL else "was served, with less"
+        text = f"only {len(seen.during) - len(failed)} of {len(seen.during)} of {first.journey} {word}"
+    yield Broken(Kind.SERVED, text, first.error, tuple(failed), first.journey)
+
+
+def _attempts(seen: Observation) -> Iterator[Broken]:
+    edge = seen.cell.edge
+    attempts = edge.contract.attempts
+    if attempts is None or edge.contract.on_failure is OnFailure.QUEUE:
+        return
+    usual = seen.baseline.edges.get(edge.key, 1)
+    counts = [(len(calls), w, calls[0]) for w in seen.windows for calls in w.wanted().values()]
+    over = [c for c in counts if c[0] > attempts * max(1, usual)]
+    if over:
+        count, window, call = max(over, key=lambda c: c[0])
+        what = f"{call.method} {call.path} {_times(count)} for one {window.name}"
+        text = f"{edge.caller} sent {what}; {edge.name} promises at most {attempts}"
+        yield Broken(Kind.ATTEMPTS, text, _share(len(over), len(counts)), _of(seen, window.trace_id))
+
+
+def _amplification(seen: Observation) -> Iterator[Broken]:
+    """One call of a user, and how often it came to the edge: retries above multiply those below."""
+    edge = seen.cell.edge
+    attempts = edge.contract.attempts
+    if attempts is None or edge.contract.on_failure is OnFailure.QUEUE:
+        return
+    usual = max(1, seen.baseline.edges.get(edge.key, 1))
+    for sample in seen.during:
+        for step in sample.steps:
+            end = step.at + step.duration_ms / 1000
+            counts: dict[tuple[str, str, str], int] = {}
+            for c in seen.calls:
+                if c.trace_id == sample.trace_id and step.at <= c.began <= end:
+                    wish = (c.method, c.path, c.idempotency_key)
+                    counts[wish] = counts.get(wish, 0) + 1
+            most = max(counts.values(), default=0)
+            if most > attempts * usual:
+                text = f"one {step.name} came to {edge.callee} {_times(most)}: retries above {edge.caller} multiply its own"
+                detail = f"{edge.name} promises at most {attempts} for one call. Repeat in one place only, next to the failure."
+                yield Broken(Kind.AMPLIFICATION, text, detail, (sample,))
+                return
+
+
+def _repeated(seen: Observation) -> Iterator[Broken]:
+    for window in seen.windows:
+        for (method, path, key), calls in window.wanted().items():
+            usual = max(1, seen.baseline.edges.get(seen.cell.edge.key, 1))
+            if (
+                method not in _REPEATABLE
+                and not key
+                and len(calls) > usual
+                and seen.cell.failure.effect is not Effect.HARMLESS
+            ):
+                text = f"{seen.cell.edge.caller} repeated {method} {path}, which has no Idempotency-Key, {_times(len(calls))}"
+                detail = "The first may have had its effect: done twice, it has it twice."
+                yield Broken(Kind.REPEATED, text, detail, _of(seen, window.trace_id))
+                return
+
+
+def _bulkhead(seen: Observation) -> Iterator[Broken]:
+    base = seen.sibling_baseline
+    if base is None or not seen.siblings:
+        return
+    failed = [s for s in seen.siblings if not s.ok]
+    if failed:
+        text = f"{failed[0].journey}, which does not use {seen.cell.edge.name}, failed as well"
+        yield Broken(Kind.BULKHEAD, text, failed[0].error, tuple(failed), failed[0].journey)
+        return
+    slow = [(step.duration_ms / 1000, s) for s in seen.siblings for step in s.steps]
+    worst, sample = max(slow, key=lambda pair: pair[0])
+    if worst > base.slowest_s * _SIBLING + _SLACK_S:
+        apart = f"{sample.journey}, which does not use {seen.cell.edge.name}"
+        text = f"{apart}, took {worst:.1f} s instead of {_time(base.slowest_s)}"
+        yield Broken(Kind.BULKHEAD, text, "They share something that the failure uses up.", (sample,), sample.journey)
+
+
+def _readiness(seen: Observation) -> Iterator[Broken]:
+    edge = seen.cell.edge
+    can_serve = edge.contract.on_failure in {OnFailure.DEGRADE, OnFailure.QUEUE}
+    if seen.ready_during is False and can_serve:
+        text = f"{edge.caller} said it was not ready, although it can do without {edge.callee}"
+        yield Broken(Kind.READINESS, text, f"{edge.name} promises to {edge.contract.on_failure}.", key="during")
+    if seen.ready_after is False and not seen.died:
+        yield Broken(Kind.READINESS, f"{edge.caller} did not become ready again", key="after")
+
+
+def _recovery(seen: Observation, limit_s: float) -> Iterator[Broken]:
+    if seen.died:
+        return
+    bad = tuple(s for s in seen.after if not s.ok)
+    if seen.recovery_s is None:
+        text = f"{seen.cell.journey} did not go well again within {_time(limit_s)} after that was over"
+        yield Broken(Kind.RECOVERY, text, bad[-1].error if bad else "", bad[::-1])
+    elif seen.recovery_s > limit_s:
+        text = f"{seen.cell.journey} took {seen.recovery_s:.1f} s to recover; {_time(limit_s)} is allowed"
+        yield Broken(Kind.RECOVERY, text, bad[-1].error if bad else "", bad[::-1])
+
+
+def _invariants(seen: Observation) -> Iterator[Broken]:
+    for sample in seen.invariants:
+        text = f"{sample.journey} did not hold afterwards: {sample.error[:200]}"
+        yield Broken(Kind.INVARIANT, text, "", (sample,), sample.journey)
+
+
+def _of(seen: Observation, trace_id: str) -> tuple[Sample, ...]:
+    return tuple(s for s in seen.during if s.trace_id == trace_id)[:1]
+
+
+def _share(count: int, of: int) -> str:
+    return f"{count} of {of} calls show this."
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else "twice" if count == 2 else f"{count} times"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:g} s"

@@ -1,0 +1,96 @@
+"""What was seen of one failure on one edge, as values; how it came to be seen and what it means are elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.chaos.client import Call
+from harness.chaos.explore.catalogue import Failure
+from harness.chaos.explore.windows import Window
+from harness.system.drive import Sample
+from harness.system.model import Edge
+
+__all__ = ["Baseline", "Cell", "Observation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One failure on one edge, and who walks there meanwhile.
+
+    Args:
+        journey: uses the edge.
+        sibling: comes in at the same entry and does not use the edge; empty when there is no such journey.
+        entry: the service the journey comes in at.
+    """
+
+    edge: Edge
+    failure: Failure
+    journey: str
+    entry: str
+    sibling: str = ""
+
+    @property
+    def name(self) -> str:
+        """`orders:payments hang`."""
+        return f"{self.edge.key} {self.failure.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """How a journey goes when all is well.
+
+    Args:
+        steps_s: the longest each of its steps took, in seconds, by name.
+        edges: how often one wish was sent over an edge for one call of the caller, by the edge's key: 1 where every call
+            is made once.
+        weight: its share among all journeys.
+        fan: the most different wishes the entry sent over one edge for one step.
+    """
+
+    journey: str
+    entry: str
+    weight: int
+    steps_s: Mapping[str, float]
+    edges: Mapping[str, int]
+    fan: int = 1
+
+    @property
+    def slowest_s(self) -> float:
+        """Its slowest step, in seconds."""
+        return max(self.steps_s.values(), default=0.0)
+
+
+@dataclass(slots=True)
+class Observation:
+    """What was seen in one cell; times in seconds since the epoch.
+
+    Args:
+        during, siblings, after: walks while the failure lasted, of journeys beside it, and once it was lifted.
+        windows: calls given to the edge's caller in `during`, each with what it then sent over the edge.
+        ways: calls given to the services above, down to the caller, each with the answer it gave.
+        calls: calls at the edge while the failure lasted.
+        undeclared: answers no document declares: service, call and status.
+        ready_during, ready_after: what the caller's readiness said; None when it has none.
+        recovery_s: from lifting to the first of several good walks in a row; None when that was not seen.
+        invariants: walks of invariants that did not hold in time.
+        died: services that ended.
+    """
+
+    cell: Cell
+    baseline: Baseline
+    during: Sequence[Sample] = ()
+    siblings: Sequence[Sample] = ()
+    sibling_baseline: Baseline | None = None
+    after: list[Sample] = field(default_factory=list)
+    windows: Sequence[Window] = ()
+    calls: Sequence[Call] = ()
+    undeclared: Sequence[tuple[str, str, int, str]] = ()
+    injected: float = 0.0
+    lifted: float = 0.0
+    ready_during: bool | None = None
+    ready_after: bool | None = None
+    recovery_s: float | None = None
+    invariants: Sequence[Sample] = ()
+    died: Sequence[str] = ()
+    hit: bool = False

@@ -1,0 +1,71 @@
+"""What users and callers are promised while an edge fails, read from the edges' resilience contracts; observes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.chaos.experiments import Expect
+from harness.chaos.explore.catalogue import Effect, Failure
+from harness.system.model import Edge, EdgeKind, OnFailure, System
+
+__all__ = ["Promise", "promise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What holds at the entry while a failure lasts.
+
+    Args:
+        expect: what users see; None when no edge on the way says what becomes of them.
+        waits_s: the longest the first caller on the way may be kept, in seconds; None when nobody promised.
+    """
+
+    expect: Expect | None
+    waits_s: float | None
+
+
+def promise(system: System, entry: str, edge: Edge, failure: Failure) -> Promise:
+    """Work out what users are promised.
+
+    An edge that degrades or queues keeps its failure from everybody above. With several ways from the entry to the edge
+    only what all of them promise is promised.
+
+    Args:
+        entry: the service where the journey comes in.
+    """
+    if failure.effect is Effect.HARMLESS:
+        return Promise(Expect.FULL, None)
+    if edge.contract.on_failure is OnFailure.QUEUE:
+        return Promise(Expect.FULL, None)
+    ways = [(*way, edge) for way in _ways(system, entry, edge.caller)]
+    kept = [_kept(way) for way in ways]
+    expect = (
+        None
+        if None in kept or not kept
+        else Expect.DEGRADED
+        if all(k is Expect.DEGRADED for k in kept)
+        else Expect.REJECTED
+    )
+    budgets = [way[0].contract.budget_s for way in ways]
+    known = [b for b in budgets if b is not None]
+    return Promise(expect, max(known) if known and len(known) == len(budgets) else None)
+
+
+def _kept(way: tuple[Edge, ...]) -> Expect | None:
+    """What comes of a failure at the end of a way, at its beginning."""
+    said = [e.contract.on_failure for e in way]
+    if any(s in {OnFailure.DEGRADE, OnFailure.QUEUE} for s in said):
+        return Expect.DEGRADED
+    return Expect.REJECTED if said[-1] is OnFailure.REJECT else None
+
+
+def _ways(system: System, start: str, end: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[Edge, ...]]:
+    """Every way without circles over HTTP edges from one service to another; one empty way when they are the same."""
+    if start == end:
+        yield ()
+        return
+    for edge in system.edges_from(start):
+        if edge.kind is EdgeKind.HTTP and edge.callee not in seen:
+            for rest in _ways(system, edge.callee, end, (*seen, start)):
+                yield (edge, *rest)

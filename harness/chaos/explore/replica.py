@@ -1,0 +1,234 @@
+"""One copy of the system behind proxies, with a walker and the log of calls at its edges; tries and judges nothing."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from harness.chaos.client import Call, NotFound
+from harness.chaos.experiments import INVARIANTS_FILE
+from harness.chaos.explore.declared import Declared, declared_statuses
+from harness.chaos.explore.observation import Baseline
+from harness.chaos.explore.windows import Window, windows
+from harness.chaos.rig import Rig, proxied_edges
+from harness.errors import UsageError
+from harness.system.drive import Sample
+from harness.system.model import Edge, EdgeKind, Service, System
+from harness.system.walker import Known, Walker, walker
+
+__all__ = ["Replica", "replica"]
+
+_POLL_S = 0.05
+#: How long it is waited for calls that are made after a walk has ended (events from an outbox), in seconds.
+_LATE_S = 2.0
+
+
+@dataclass(slots=True)
+class Replica:
+    """A running copy; made by `replica`.
+
+    Args:
+        journeys: the project's journeys file.
+        invariants: its invariants file; None when there is none.
+        declared: what each service's document declares.
+        baselines: how each journey goes when all is well; those that do not go well are missing.
+    """
+
+    system: System
+    rig: Rig
+    walker: Walker
+    journeys: Path
+    invariants: Path | None
+    seed: int
+    declared: Mapping[str, Declared] = field(default_factory=dict)
+    baselines: dict[str, Baseline] = field(default_factory=dict)
+
+    async def walk(self, journey: str, what: str, times: int = 1, timeout_s: float = 10.0) -> list[Sample]:
+        """Walk a journey, all times at once.
+
+        Args:
+            what: what for; with the seed it decides the data of these walks.
+        """
+        draws = random.Random(f"{self.seed}:{journey}:{what}")
+        seeds = [draws.getrandbits(63) for _ in range(times)]
+        return await self.walker.walk(self.journeys, journey, seeds, timeout_s=timeout_s)
+
+    async def broken_invariants(self, within_s: float) -> list[Sample]:
+        """Walk the invariants until all hold; those that do not in time."""
+        if self.invariants is None:
+            return []
+        limit = time.monotonic() + within_s
+        names = [k.name for k in await self.walker.known(self.invariants)]
+        while True:
+            walked = [s for n in names for s in await self.walker.walk(self.invariants, n, [self.seed])]
+            broken = [s for s in walked if not s.ok]
+            if not broken or time.monotonic() > limit:
+                return broken
+            names = [s.journey for s in broken]
+            await anyio.sleep(_POLL_S * 2)
+
+    async def mark(self) -> int:
+        """Where the log of calls is now."""
+        return (await anyio.to_thread.run_sync(self.rig.server.client.calls, 0)).next
+
+    async def calls(self, samples: Iterable[Sample], after: int) -> list[Call]:
+        """Calls made within some walks, with edges' keys for the proxies' names."""
+        traces = {s.trace_id for s in samples}
+        found = await anyio.to_thread.run_sync(self.rig.server.client.calls, after)
+        names = self.rig.names()
+        return [_renamed(c, names[c.proxy]) for c in found.calls if c.proxy in names and c.trace_id in traces]
+
+    async def calls_at(self, edge: Edge, samples: Sequence[Sample], after: int) -> list[Call]:
+        """As `calls`, and wait a moment for those over an edge that are made after the walk has ended."""
+        limit = time.monotonic() + (_LATE_S if edge.kind is EdgeKind.EVENTS else 0.0)
+        while True:
+            calls = await self.calls(samples, after)
+            if any(c.proxy == edge.key for c in calls) or time.monotonic() > limit:
+                return calls
+            await anyio.sleep(_POLL_S)
+
+    def windows(self, edge: Edge, samples: Sequence[Sample], calls: Sequence[Call], now: float) -> list[Window]:
+        """What the edge's caller was asked within some walks, and what it sent over the edge for that."""
+        into = [e.key for e in self.system.edges_to(edge.caller)]
+        bases = {n: u.rstrip("/") for n, u in self.rig.runtime.addresses.items()}
+        return windows(edge.caller, samples, calls, own=edge.key, into=into, bases=bases, now=now)
+
+    def undeclared(
+        self, samples: Sequence[Sample], calls: Sequence[Call], failing: Edge
+    ) -> list[tuple[str, str, int, str]]:
+        """Answers of services that are 500, or that no document declares; the failing callee's own are no news.
+
+        Returns:
+            Service, call, status and trace id.
+        """
+        given = [
+            (name, step.method, step.url.removeprefix(base).partition("?")[0], step.status, s.trace_id)
+            for s in samples
+            for step in s.steps
+            for name, base in self.rig.runtime.addresses.items()
+            if step.status and step.url.startswith(f"{base.rstrip('/')}/")
+        ]
+        given += [
+            (c.proxy.partition(":")[2], c.method, c.path, c.upstream_status, c.trace_id)
+            for c in calls
+            if c.proxy != failing.key and c.upstream_status
+        ]
+        return [
+            (service, f"{method} {path}", status, trace_id)
+            for service, method, path, status, trace_id in given
+            if status == 500
+            or (status >= 400 and self.declared.get(service, Declared()).allows(method, path, status) is False)
+        ]
+
+    async def ready(self, service: Service) -> bool | None:
+        """What a service's readiness says; None when it has none."""
+        if not service.ready:
+            return None
+        async with httpx.AsyncClient(trust_env=False, timeout=2.0) as client:
+            try:
+                answer = await client.get(self.rig.runtime.addresses[service.name] + service.ready)
+            except httpx.HTTPError:
+                return False
+        return answer.is_success
+
+    async def learn(self) -> None:
+        """Walk every journey while all is well: twice, as the first walks find everything cold."""
+        known = await self.walker.known(self.journeys)
+        usual = [k for k in known if k.weight] or list(known)
+        for journey in usual:
+            await self.walk(journey.name, "warm-up")
+        for journey in usual:
+            after = await self.mark()
+            samples = await self.walk(journey.name, "baseline")
+            if all(s.ok for s in samples):
+                self.baselines[journey.name] = await self._baseline(journey, samples, after)
+
+    async def _baseline(self, journey: Known, samples: Sequence[Sample], after: int) -> Baseline:
+        entry = journey.entry or self.system.entry
+        queued = [e for e in self.system.edges if e.kind is EdgeKind.EVENTS and self.rig.has(e)]
+        await anyio.sleep(0.3 if queued else 0.0)
+        calls = await self.calls(samples, after)
+        steps: dict[str, float] = {}
+        for step in (step for s in samples for step in s.steps):
+            steps[step.name] = max(steps.get(step.name, 0.0), step.duration_ms / 1000)
+        edges, fan = {}, 1
+        for edge in self.system.edges:
+            if not any(c.proxy == edge.key for c in calls):
+                continue
+            seen = self.windows(edge, samples, calls, time.time())
+            edges[edge.key] = max((len(w) for x in seen for w in x.wanted().values()), default=1)
+            if edge.caller == entry:
+                fan = max([fan, *(len(x.wanted()) for x in seen)])
+        return Baseline(journey.name, entry, journey.weight, steps, edges, fan)
+
+
+@asynccontextmanager
+async def replica(system: System, rig: Rig, *, root: Path, seed: int, log: Path) -> AsyncIterator[Replica]:
+    """Start a copy of the system behind proxies and learn how its journeys go.
+
+    Args:
+        rig: not started yet.
+        log: output of the journeys.
+    """
+    await rig.wire(proxied_edges(system))
+    async with (
+        rig.runtime.running() as runtime,
+        walker(base_urls=runtime.addresses, entry=system.entry, root=root, log=log) as walks,
+    ):
+        invariants = root / system.suites.experiments / INVARIANTS_FILE
+        made = Replica(
+            system=system,
+            rig=rig,
+            walker=walks,
+            journeys=system.file(root, system.suites.journeys),
+            invariants=invariants if invariants.is_file() else None,
+            seed=seed,
+            declared={n: await _document(s, runtime.addresses[n], root) for n, s in system.services.items()},
+        )
+        await made.learn()
+        yield made
+
+
+async def _document(service: Service, base_url: str, root: Path) -> Declared:
+    """What a service's OpenAPI document declares; nothing where it cannot be read, which other stages tell."""
+    import yaml
+
+    source = service.openapi
+    if not source:
+        return Declared()
+    try:
+        if source.startswith("/") or "://" in source:
+            async with httpx.AsyncClient(trust_env=False, timeout=10.0) as client:
+                text = (await client.get(source if "://" in source else base_url + source)).text
+        else:
+            text = await anyio.Path(root / source).read_text()
+        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, UnicodeDecodeError, httpx.HTTPError, yaml.YAMLError):
+        return Declared()
+    return declared_statuses(document) if isinstance(document, Mapping) else Declared()
+
+
+def _renamed(call: Call, edge: str) -> Call:
+    return replace(call, proxy=edge)
+
+
+async def recording(rig: Rig) -> None:
+    """Switch the log of calls on.
+
+    Raises:
+        UsageError: when the server has none, being somebody else's.
+    """
+    try:
+        await anyio.to_thread.run_sync(rig.server.client.record_calls, True)
+    except NotFound:
+        raise UsageError(
+            "exploration needs the built-in Toxiproxy server: no other tells what is asked at an edge"
+        ) from None

@@ -1,0 +1,137 @@
+"""Findings, measures and the grid of an exploration: what was seen, in words people can act on; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from harness.chaos.explore.catalogue import FAILURES
+from harness.chaos.explore.explorer import Explored, Result
+from harness.chaos.explore.judging import Broken
+from harness.chaos.tell import exchange_of, listed
+from harness.evidence import Finding, Measure, Place, Redactor, Severity
+from harness.evidence.grid import Grid, GridCell, GridState
+from harness.system.model import Edge
+
+__all__ = ["Telling"]
+
+
+class Telling:
+    """Turns results into evidence.
+
+    Args:
+        again: the command that tries one cell again, by `edge` and `fault`.
+    """
+
+    def __init__(self, redactor: Redactor, again: Callable[..., str]) -> None:
+        self._redactor, self._again = redactor, again
+
+    def findings(self, explored: Explored) -> Iterator[Finding]:
+        """Everything an exploration has to say."""
+        for result in explored.results:
+            if not result.seen.hit:
+                yield self._no_traffic(result)
+            for broken in result.broken:
+                yield self._finding(result, broken, Severity.ERROR)
+            for broken in result.doubtful:
+                yield self._finding(result, broken, Severity.INFO if broken.timing else Severity.WARNING)
+        for edge in explored.unused:
+            yield self._unused(edge)
+
+    def _finding(self, result: Result, broken: Broken, severity: Severity) -> Finding:
+        cell = result.seen.cell
+        once = "" if severity is Severity.ERROR else "Seen once; tried again at once, the promise was kept.\n"
+        detail = f"{once}{broken.detail}\n{listed(broken.samples)}" if broken.samples else f"{once}{broken.detail}"
+        return Finding(
+            rule=f"chaos.promise.{broken.kind}",
+            severity=severity,
+            title=self._redactor.text(f"While {cell.edge.callee} {cell.failure.words}, {broken.text}"),
+            detail=self._redactor.text(detail).strip(),
+            place=self._place(result),
+            exchange=exchange_of(broken.samples, self._redactor),
+            reproduce=self._again(edge=cell.edge.key, fault=cell.failure.name),
+            trace_id=broken.samples[0].trace_id if broken.samples else "",
+            key=f"{broken.kind}:{broken.key}",
+        )
+
+    def _no_traffic(self, result: Result) -> Finding:
+        cell = result.seen.cell
+        return Finding(
+            rule="chaos.no_traffic",
+            severity=Severity.WARNING,
+            title=f"No call of {cell.journey} met the failure of {cell.edge.name}: {cell.edge.callee} {cell.failure.words}",
+            detail="A failure that touches nobody proves nothing.",
+            place=self._place(result),
+            reproduce=self._again(edge=cell.edge.key, fault=cell.failure.name),
+        )
+
+    def _unused(self, edge: Edge) -> Finding:
+        return Finding(
+            rule="chaos.edge_unused",
+            severity=Severity.INFO,
+            title=f"No journey uses {edge.name}, so nothing is known of it under failure",
+            detail="Write a journey that uses it, or see whether journeys go well at all: only those that do are walked.",
+            place=Place(edge=edge.name),
+        )
+
+    @staticmethod
+    def _place(result: Result) -> Place:
+        cell = result.seen.cell
+        return Place(edge=cell.edge.name, journey=cell.journey, experiment=cell.failure.name)
+
+    def grid(self, explored: Explored, edges: Sequence[Edge]) -> Grid:
+        """The matrix of edges and failures."""
+        tried = {r.seen.cell.failure.name for r in explored.results}
+        return Grid(
+            title="Promises under failure",
+            rows=tuple(e.name for e in edges),
+            columns=tuple(name for name in FAILURES if name in tried),
+            cells=tuple(self._cell(r) for r in explored.results),
+        )
+
+    def _cell(self, result: Result) -> GridCell:
+        seen, cell = result.seen, result.seen.cell
+        state = (
+            GridState.BROKEN
+            if result.broken
+            else GridState.NOT_TRIED
+            if not seen.hit
+            else GridState.DOUBTFUL
+            if result.doubtful
+            else GridState.HELD
+        )
+        told = [b.text for b in (*result.broken, *result.doubtful)]
+        text = result.broken[0].kind.replace("_", " ") if result.broken else ""
+        return GridCell(
+            row=cell.edge.name,
+            column=cell.failure.name,
+            state=state,
+            text=text,
+            detail=self._redactor.text("\n".join((*told, *_figures(result)))),
+            reproduce=self._again(edge=cell.edge.key, fault=cell.failure.name),
+        )
+
+    @staticmethod
+    def measures(explored: Explored) -> Iterator[Measure]:
+        """Numbers of every cell, labelled edge and fault."""
+        for result in explored.results:
+            seen = result.seen
+            labels = {"edge": seen.cell.edge.name, "fault": seen.cell.failure.name}
+            if seen.recovery_s is not None:
+                yield Measure("chaos.recovery", seen.recovery_s, "s", labels)
+            waits = [waited for w in seen.windows for waited, _ in w.waits(seen.lifted)]
+            if waits:
+                yield Measure("chaos.waited", max(waits), "s", labels)
+            calls = [len(c) for w in seen.windows for c in w.wanted().values()]
+            if calls:
+                yield Measure("chaos.attempts", max(calls), "count", labels)
+
+
+def _figures(result: Result) -> Iterator[str]:
+    seen = result.seen
+    good = sum(s.ok for s in seen.during)
+    yield f"{good} of {len(seen.during)} of {seen.cell.journey} went well, {len(seen.calls)} calls at the edge"
+    waits = [waited for w in seen.windows for waited, _ in w.waits(seen.lifted)]
+    if waits:
+        yield f"longest wait {max(waits):.2f} s"
+    if seen.recovery_s is not None:
+        yield f"recovered {seen.recovery_s:.2f} s after"

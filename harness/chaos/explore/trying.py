@@ -1,0 +1,117 @@
+"""Tries one cell on one replica: the failure goes in, journeys are walked, it is lifted, and all must go well again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import anyio
+
+from harness.chaos.explore.observation import Cell, Observation
+from harness.chaos.explore.promises import promise
+from harness.chaos.explore.replica import Replica
+from harness.chaos.journal import Journal
+from harness.system.drive import Sample
+from harness.system.model import EdgeKind
+
+__all__ = ["Effort", "try_cell"]
+
+_PAUSE_S = 0.1
+#: How long a recovery that comes too late is watched beyond its limit, so that it can be said how late it came.
+_CONFIRM_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How hard a cell is tried.
+
+    Args:
+        at_once: journeys walked at once under the failure, and once it is over.
+        recovery_s: the longest it may take until all goes well again, in seconds.
+        invariants_s: the longest to wait for the invariants, in seconds.
+        wait_s: what an answer may take where nobody promised a budget, in seconds.
+    """
+
+    at_once: int
+    recovery_s: float
+    invariants_s: float
+    wait_s: float
+
+
+async def try_cell(cell: Cell, on: Replica, effort: Effort, journal: Journal) -> Observation:
+    """Carry one cell out. Whatever happens, the failure is lifted."""
+    seen = Observation(cell, on.baselines[cell.journey], sibling_baseline=on.baselines.get(cell.sibling))
+    after = await on.mark()
+    seen.injected = journal.write("failure injected", experiment=cell.failure.name, edge=cell.edge.name)
+    try:
+        await on.rig.put(cell.edge, cell.failure.injections(cell.edge), cell.failure.name)
+        await _under_failure(seen, on, effort)
+        calls = await on.calls_at(cell.edge, seen.during, after)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await on.rig.clear(cell.edge)
+        seen.lifted = journal.write("failure lifted", experiment=cell.failure.name, edge=cell.edge.name)
+    seen.calls = [c for c in calls if c.proxy == cell.edge.key]
+    # Where connections are refused nobody can count them; that these journeys use the edge is known from better times.
+    seen.hit = bool(seen.calls) or not cell.failure.counted
+    seen.windows = on.windows(cell.edge, seen.during, calls, seen.lifted)
+    seen.undeclared = on.undeclared(seen.during, calls, cell.edge)
+    seen.died = on.rig.runtime.died()
+    if not seen.died:
+        await _recover(seen, on, effort)
+        seen.invariants = await on.broken_invariants(effort.invariants_s)
+    journal.write(
+        "failure judged",
+        experiment=cell.failure.name,
+        edge=cell.edge.name,
+        calls=len(seen.calls),
+        failed=sum(not s.ok for s in seen.during),
+        recovery_s=seen.recovery_s,
+        died=seen.died,
+    )
+    return seen
+
+
+async def _under_failure(seen: Observation, on: Replica, effort: Effort) -> None:
+    cell = seen.cell
+    promised = promise(on.system, cell.entry, cell.edge, cell.failure)
+    # Long enough that whoever waits for ever is told from whoever waits too long.
+    timeout_s = (promised.waits_s or effort.wait_s) * max(1, seen.baseline.fan) * 2 + 2.0
+    sibling: list[Sample] = []
+
+    async def beside() -> None:
+        # Once the others have filled what they share.
+        await anyio.sleep(_PAUSE_S * 2)
+        sibling.extend(await on.walk(cell.sibling, cell.name, 2, timeout_s))
+
+    async with anyio.create_task_group() as tasks:
+        if cell.failure.holds and cell.sibling:
+            tasks.start_soon(beside)
+        seen.during = await on.walk(cell.journey, cell.name, effort.at_once, timeout_s)
+    seen.siblings = sibling
+    if cell.edge.kind is EdgeKind.HTTP:
+        seen.ready_during = await on.ready(on.system.services[cell.edge.caller])
+
+
+async def _recover(seen: Observation, on: Replica, effort: Effort) -> None:
+    limit = seen.lifted + effort.recovery_s + _CONFIRM_S
+    tries = 0
+    while time.time() < limit:
+        tries += 1
+        first = await on.walk(seen.cell.journey, f"{seen.cell.name} again {tries}")
+        seen.after += first
+        if not _well(first):
+            await anyio.sleep(_PAUSE_S)
+            continue
+        # One that goes well may be a probe; only when as many as before go well at once is it over.
+        burst = await on.walk(seen.cell.journey, f"{seen.cell.name} goodput {tries}", effort.at_once)
+        seen.after += burst
+        if _well(burst):
+            seen.recovery_s = first[0].started - seen.lifted
+            break
+    seen.ready_after = await on.ready(on.system.services[seen.cell.edge.caller])
+
+
+def _well(samples: Sequence[Sample]) -> bool:
+    return all(s.ok for s in samples)
