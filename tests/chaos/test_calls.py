@@ -228,6 +228,26 @@ def test_recording_begins_on_open_connections_and_ends_there(to, built_in: Runni
         assert built_in.client.calls().calls == ()
 
 
+def test_recording_begins_and_ends_where_http_faults_act(to, built_in: Running) -> None:
+    proxy = to(Callee())
+    proxy.add_toxic(type="http_status", attributes={"path": "/fail"})
+    with dial(proxy.listen) as conn:
+        caller = Caller(conn)
+        caller.ask(get("/fail"))
+        for _ in range(2):
+            ears = Ears(built_in.client)
+            for path in ("/fail", "/", "/fail"):
+                caller.ask(get(path))
+            calls = ears.ended(3)
+            assert [(c.path, c.forwarded, c.status) for c in calls] == [
+                ("/fail", False, 503),
+                ("/", True, 200),
+                ("/fail", False, 503),
+            ]
+            built_in.client.record_calls(False)
+            assert caller.ask(get("/fail"))[0].status_code == 503
+
+
 def test_an_answer_under_way_when_recording_begins_is_not_taken_for_the_next_one(to, built_in: Running) -> None:
     callee = Callee(lambda request, _body: ok(status="200 OK" if request.target == b"/new" else "500 Old"))
     proxy = to(callee)
