@@ -204,9 +204,10 @@ class Framer:
             return False
         # Repeated and equal is allowed (RFC 9110, section 8.6); anything else leaves the length unknown.
         lengths = {v.strip() for n, value in head.fields if n.lower() == "content-length" for v in value.split(",")}
-        if len(lengths) != 1 or not length.split(",")[0].strip().isdigit():
+        length = lengths.pop()
+        if lengths or not re.fullmatch("[0-9]{1,18}", length):
             raise _NotHttpError
-        self._left = int(lengths.pop())
+        self._left = int(length)
         self._body = self._counted if self._left else self._nothing
         return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 from harness.chaos.messages import Head
 from harness.chaos.trace import trace_of
@@ -12,7 +12,8 @@ from harness.chaos.trace import trace_of
 __all__ = ["CallLog", "CallRecord"]
 
 _KEPT = 100_000
-_PAGE = 10_000
+#: A longer answer would keep the data of all connections waiting while it is written.
+_PAGE = 2_000
 
 
 @dataclass(slots=True)
@@ -34,6 +35,9 @@ class CallRecord:
     upstream_status: int | None = None
     ended: float | None = None
     ending: str = ""
+
+
+_FIELDS = tuple(f.name for f in fields(CallRecord))
 
 
 class CallLog:
@@ -102,5 +106,5 @@ class CallLog:
         return {
             "next": page[-1].number if page else self._number,
             "dropped": self.dropped,
-            "calls": [asdict(c) for c in page],
+            "calls": [{name: getattr(call, name) for name in _FIELDS} for call in page],
         }

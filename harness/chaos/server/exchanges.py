@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -130,6 +130,8 @@ class Exchanges:
         self._unanswered: deque[_Exchange] = deque()
         self._ended: Ending | None = None
         self._over = False
+        #: Called once nothing is under way any more, when there are no faults left.
+        self.retire: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     # --- the caller's stream: a destination as far as the upstream link sees ---
@@ -296,6 +298,8 @@ class Exchanges:
         assert answer is not None
         if closing:
             answer = replace(answer, fields=(*answer.fields, ("Connection", "close")), cut=True)
+        elif exchange.request is not None and exchange.request.http_1_0:
+            answer = replace(answer, fields=(*answer.fields, ("Connection", "keep-alive")))
         if exchange.arrived is None:
             exchange.arrived = time.monotonic()
         exchange.finish(answer)
@@ -380,6 +384,8 @@ class Exchanges:
             self.caller.feed(b"".join(batch))
         if not self._over:
             self._hold()
+            if self.retire is not None and not self.actors and self.idle:
+                self.retire()
 
     def _drop_held(self, batch: list[bytes]) -> None:
         """The callee has ended in the middle of an answer: hand on the part that was held to be changed."""

@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from harness.chaos.faults.http_fault import Act, HttpFault
 from harness.chaos.messages import Head
@@ -120,7 +121,9 @@ class HttpToxics:
             exchanges.interrupt(place)
         if not self._standing:
             for connection in connections:
-                _leave(connection)
+                if connection.exchanges is not None:
+                    connection.exchanges.retire = partial(_leave, connection)
+                    _leave(connection)
 
     def told(self) -> dict[str, Mapping[str, object]]:
         """What each toxic did so far, by its name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -131,8 +131,10 @@ def fault_from(type_: str, body: GoObject, old: Fault | None = None) -> Fault:
     values: dict[str, Any] = {}
     for f in fields(kind):
         default: Any = f.default if old is None else getattr(old, f.name)
-        read: Callable[[str, Any], Any] = attributes.text if f.type == "str" else attributes.integer
-        values[f.name] = read(f.name, default)
+        if f.type == "str":
+            values[f.name] = attributes.text(f.name, default)
+        else:
+            values[f.name] = attributes.integer(f.name, default)
     fault = kind(**values)
     if problem := fault.problem():
         raise ApiError(problem, 400)

@@ -161,6 +161,17 @@ def test_who_asks_to_close_gets_its_answer_and_the_end(to) -> None:
             assert answer.endswith(b"Connection: close\r\n\r\nbye")
 
 
+def test_an_old_client_that_wants_to_stay_is_told_it_may(to) -> None:
+    proxy = to(Callee())
+    proxy.add_toxic(type="http_status")
+
+    with dial(proxy.listen) as conn:
+        caller = Caller(conn)
+        for _ in range(2):
+            answer, _body = caller.ask(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            assert dict(answer.headers)[b"connection"] == b"keep-alive"
+
+
 def test_a_body_in_chunks_is_read_to_its_end_before_the_answer(to) -> None:
     proxy = to(callee := Callee())
     proxy.add_toxic(type="http_status", attributes={"method": "POST"})
