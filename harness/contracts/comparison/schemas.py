@@ -67,7 +67,10 @@ class Schemas:
     def fits(self, schema: Node, value: Any, *, expected: bool = False) -> bool:
         """Whether a value fits; also when the schema cannot be used."""
         validator = self._validator(schema, expected)
-        return validator is None or validator.is_valid(value)
+        try:
+            return validator is None or validator.is_valid(value)
+        except ValueError:  # text no encoding can hold
+            return False
 
     def problems(self, schema: Node, value: Any, *, expected: bool = False) -> list[Problem]:
         """What does not fit, at most 50 places.
@@ -76,13 +79,16 @@ class Schemas:
             expected: whether the value is part of what is expected to come, not the whole of what is sent.
         """
         validator = self._validator(schema, expected)
-        if validator is None or validator.is_valid(value):
-            return []
         found: list[Problem] = []
-        for error in validator.iter_errors(value):
-            found += self._told(error, value, schema)
-            if len(found) >= _MAX_PROBLEMS:
-                break
+        try:
+            if validator is None or validator.is_valid(value):
+                return []
+            for error in validator.iter_errors(value):
+                found += self._told(error, value, schema)
+                if len(found) >= _MAX_PROBLEMS:
+                    break
+        except ValueError:  # it can tell of a value nested this deeply that it does not fit, but not repeat it
+            return [Problem((), "does not fit, and is nested too deeply to say where", schema.pointer, schema.root)]
         return _essential(found[:_MAX_PROBLEMS])
 
     def _validator(self, schema: Node, expected: bool) -> _Validator | None:

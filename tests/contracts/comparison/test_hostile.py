@@ -117,3 +117,16 @@ def test_half_a_character_in_a_contract_is_read_as_one_nobody_knows(tmp_path: Pa
     [(_, read)] = read_pacts([str(tmp_path / "pact.json")])
 
     assert read.interactions[0].raw["response"]["body"] == {"half \ufffd": "and pair \U0001f600"}
+
+
+def test_a_value_nested_very_deeply_is_checked_and_only_the_place_is_left_open() -> None:
+    deep: Any = 1
+    for _ in range(500):
+        deep = {"a": deep}
+    asked = {"name": "q", "in": "query", "content": {"application/json": {"schema": {"type": "array"}}}}
+
+    assert codes(sending(deep), taking({"type": "object"})) == []
+    assert codes(pact({"query": {"q": [json.dumps(deep)]}}), asking(asked)) == ["request.query.incompatible"]
+    assert [f.message for f in compared(expecting(deep), returning({"type": "array"})).found] == [
+        "the body: does not fit, and is nested too deeply to say where"
+    ]
