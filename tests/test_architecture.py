@@ -28,12 +28,13 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"report", "testing", "starter", *CAPABILITIES, "pipeline", "system", "evidence"},
 }
 #: The same for the rooms of `contracts`; `stage`, its door, may import all.
-_CONTRACTS = {"pacts": set(), "verified": set(), "documents": set(), "edges": {"pacts"}, "settings": set()}
+_CONTRACTS = {"jsontext": set(), "pacts": {"jsontext"}, "verified": set(), "edges": {"pacts"}, "settings": set()}
 CONTRACTS: dict[str, set[str]] = {
     **_CONTRACTS,
+    "documents": {"jsontext"},
     "sources": {"pacts", "verified"},
     "compat": {"documents"},
-    "comparison": {"documents", "compat", "pacts"},
+    "comparison": {"documents", "compat", "pacts", "jsontext"},
     "usage": {"documents", "compat", "pacts"},
     "difference": {"documents", "compat", "usage", "sources", "pacts"},
     "schema": {"documents", "compat", "usage", "sources", "pacts", "settings"},

@@ -10,6 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from harness.contracts.jsontext import loads
+
 __all__ = [
     "Interaction",
     "InteractionKind",
@@ -122,7 +124,7 @@ def read_pact(file: Path) -> Pact:
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise PactError(f"is larger than {_MAX_BYTES // 1_000_000} MB")
-        raw = json.loads(file.read_bytes())
+        raw = loads(file.read_bytes())
     except OSError as error:
         raise PactError(f"cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

@@ -58,6 +58,8 @@ class Compared(Protocol):
     def skipped(self) -> int: ...
     @property
     def found(self) -> Sequence[Told]: ...
+    @property
+    def unresolved(self) -> Sequence[str]: ...
 
 
 def _number(compared: Compared, severity: str) -> int:
@@ -68,8 +70,11 @@ def summary(compared: Compared, document: str) -> str:
     """One line: how much was compared and how it ended."""
     errors, warnings = _number(compared, "error"), _number(compared, "warning")
     found = f"{_count(errors, 'error')}, {_count(warnings, 'warning')}" if errors or warnings else "all compatible"
+    if not compared.interactions:
+        found = "nothing was compared"
     skipped = f"; {compared.skipped} of another kind left out" if compared.skipped else ""
-    return f"{_count(compared.interactions, 'interaction')} against {document}: {found}{skipped}"
+    gone = f"; not checked, as the document lacks it: {', '.join(compared.unresolved)}" if compared.unresolved else ""
+    return f"{_count(compared.interactions, 'interaction')} against {document}: {found}{skipped}{plain(gone)}"
 
 
 def as_text(compared: Compared, document: str, *, colour: bool = False) -> str:
@@ -99,6 +104,7 @@ def as_json(compared: Compared, document: str) -> str:
         "skipped": compared.skipped,
         "errors": errors,
         "warnings": _number(compared, "warning"),
+        "unresolved": list(compared.unresolved),
         "results": [one.as_dict(document) for one in compared.found],
     }
     return json.dumps(whole, indent=2, ensure_ascii=False, default=str) + "\n"

@@ -48,6 +48,27 @@ def test_what_fits_is_quiet_and_what_does_not_says_where(tmp_path: Path, describ
     )
 
 
+def test_an_interaction_that_asks_for_nothing_is_no_interaction(tmp_path: Path, described: str) -> None:
+    told = run_harness("compare", write(tmp_path, "pact.json", {"interactions": [{"response": {}}]}), described)
+
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "interaction 0 (counted from 0) has no request" in told.stderr
+
+
+def test_nothing_compared_is_not_called_compatible(tmp_path: Path, described: str) -> None:
+    told = run_harness("compare", write(tmp_path, "pact.json", {"interactions": []}), described)
+
+    assert (told.returncode, told.stdout) == (3, f"0 interactions against {described}: nothing was compared\n")
+
+
+def test_what_the_document_refers_to_and_lacks_is_told(tmp_path: Path) -> None:
+    broken = write(tmp_path, "openapi.json", returning({"$ref": "#/components/schemas/Gone"}))
+    told = run_harness("compare", write(tmp_path, "pact.json", expecting({"id": 1})), broken)
+
+    assert told.returncode == 0
+    assert "not checked, as the document lacks it: #/components/schemas/Gone" in told.stdout
+
+
 def test_warnings_alone_do_not_fail(tmp_path: Path, described: str) -> None:
     asked = write(tmp_path, "pact.json", pact({"query": "page=1"}))
 

@@ -54,11 +54,11 @@ class Comparator:
                     skipped += 1
                     kind = "AsyncAPI" if self._events else "OpenAPI"
                     text = f"an {kind} document does not describe {interaction.kind}"
-                    found.append(report.at("interaction.type.unsupported", text, (), ""))
+                    found.append(report.at("interaction.type.unsupported", text, (), self._root))
                 else:
                     compared += 1
                     found += self._interaction(report)
-        return Compared(compared, tuple(found), skipped)
+        return Compared(compared, tuple(found), skipped, self._schemas.unresolved)
 
     def _interaction(self, report: Reporter) -> Iterator[Incompatibility]:
         if self._events:
@@ -98,7 +98,7 @@ class Comparator:
         hint = f"; the path has {', '.join(methods)}" if methods else ""
         if not methods and turned and next(self._routes.find(exchange.method, turned), None) is not None:
             hint = f"; there is {turned}, {'with' if other else 'without'} a slash at the end"
-        return report.at(code, f"no operation is {name}{hint}", where, "/paths", exchange.path)
+        return report.at(code, f"no operation is {name}{hint}", where, self._root.here("paths"), exchange.path)
 
 
 def compare_pacts(

@@ -49,7 +49,7 @@ class Exchange:
 
     Args:
         query: values by name, decoded, in their order.
-        request_headers, response_headers: values by name in lower case, several joined by commas.
+        request_headers, response_headers: values by name in lower case, several joined as they are on the wire.
     """
 
     method: str
@@ -151,7 +151,8 @@ def _headers(headers: object) -> dict[str, str]:
     found = {}
     for name, value in _mapping(headers).items():
         values = value if isinstance(value, list) else [value]
-        found[str(name).lower()] = ", ".join(_text(v) for v in values).strip()
+        between = "; " if str(name).lower() == "cookie" else ", "
+        found[str(name).lower()] = between.join(_text(v) for v in values).strip()
     return found
 
 

@@ -72,8 +72,12 @@ def _halves(media: str) -> tuple[str, str]:
 
 
 def _suffix(one: str, other: str) -> bool:
+    """Whether one is the other made narrower: `hal+json` is `json`, but it is not `problem+json`."""
     (main, sub), (offered_main, offered_sub) = _halves(one), _halves(other)
-    return main == offered_main and bool(sub) and sub.rsplit("+", 1)[-1] == offered_sub.rsplit("+", 1)[-1]
+    plain = sub.rsplit("+", 1)[-1]
+    return (
+        main == offered_main and bool(sub) and plain == offered_sub.rsplit("+", 1)[-1] and plain in {sub, offered_sub}
+    )
 
 
 def _covers(broad: str, narrow: str) -> bool:

@@ -102,10 +102,12 @@ class MessageCheck:
         where = ("comments", "references", "AsyncAPI")
         if operation and all(m.operation_id != operation for m in self._all):
             text = f"the document has no operation {operation}"
-            return report.at("message.operation.unknown", text, (*where, "operationId"), "/operations", operation)
+            return report.at(
+                "message.operation.unknown", text, (*where, "operationId"), self._root.here("operations"), operation
+            )
         if message and all(m.id != message or operation not in {"", m.operation_id} for m in self._all):
             text = f"{operation or 'the document'} has no message {message}"
-            spec = f"/operations/{operation}/messages" if operation else ""
+            spec = self._root.here("operations").here(operation).here("messages") if operation else self._root
             return report.at("message.id.unknown", text, (*where, "messageId"), spec, message)
         return None
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from harness.contracts.documents.nodes import Node
 
-__all__ = ["coerced", "query_readings", "readings", "schema_of"]
+__all__ = ["coerced", "of_fields", "query_readings", "readings", "schema_of"]
 
 _MAX_DEPTH = 20
 _INTEGER = re.compile(r"[+-]?\d+(\.0+)?")
@@ -46,8 +46,13 @@ def readings(parameter: Node, text: str) -> Iterator[Any]:
     yield from _scalars(schema, text)
 
 
-def query_readings(parameter: Node, query: Mapping[str, list[str]]) -> tuple[set[str], list[Any]]:
+def query_readings(
+    parameter: Node, query: Mapping[str, list[str]], others: Collection[str] = ()
+) -> tuple[set[str], list[Any]]:
     """What a query says about a parameter.
+
+    Args:
+        others: names of the other parameters; an object with fields of any name takes only what is not theirs.
 
     Returns:
         The names in the query that belong to it, and what they can mean together; no meaning when it is not there.
@@ -60,6 +65,8 @@ def query_readings(parameter: Node, query: Mapping[str, list[str]]) -> tuple[set
     values = [v for n in sorted(used) for v in query[n]]
     if media:
         return used, [_content(v) for v in values[:1]]
+    if values == [""] and parameter.raw.get("allowEmptyValue") is True:
+        return used, []
     if used:
         found += _together(parameter, schema, values, kinds)
     if "object" in kinds or "array" in kinds:
@@ -67,7 +74,9 @@ def query_readings(parameter: Node, query: Mapping[str, list[str]]) -> tuple[set
         if names and not used:
             used, found = names, [coerced(schema, nested)]
         elif not used and "object" in kinds and parameter.raw.get("explode", True) is True:
-            inner = {n: query[n] for n in _properties(schema) if n in query}
+            own = _properties(schema)
+            free = _is_map(schema)
+            inner = {n: v for n, v in query.items() if n in own or (free and n.split("[", 1)[0] not in others)}
             if inner:
                 used = set(inner)
                 found = [coerced(schema, {n: v if len(v) > 1 else v[0] for n, v in inner.items()})]
@@ -108,11 +117,34 @@ def coerced(schema: Node, value: Any, depth: int = 0) -> Any:
         items = _below(schema, "items")
         return [coerced(items, item, depth + 1) for item in value]
     if isinstance(value, dict):
-        fields = _properties(schema)
-        return {k: coerced(fields[k], v, depth + 1) if k in fields else v for k, v in value.items()}
+        fields, extra = _properties(schema), schema.followed().here("additionalProperties")
+        return {k: coerced(fields.get(k, extra), v, depth + 1) for k, v in value.items()}
     if not isinstance(value, str):
         return value
     return _scalar(_types(schema, 0), schema, value, depth)
+
+
+def of_fields(schema: Node, fields: Mapping[str, list[str]]) -> Any:
+    """The fields of a form as the value a schema is about: those that may come several times as lists, objects as JSON."""
+    known = _properties(schema)
+    found = {
+        name: _field(known[name], texts) if name in known else _one_or_all(texts) for name, texts in fields.items()
+    }
+    return coerced(schema, found)
+
+
+def _field(schema: Node, texts: list[str]) -> Any:
+    kinds = _types(schema, 0)
+    if "array" in kinds:
+        inner = _below(schema, "items")
+        several = len(texts) == 1 and _content(texts[0])
+        return several if isinstance(several, list) else [_field(inner, [text]) for text in texts]
+    value = _content(texts[0]) if "object" in kinds and len(texts) == 1 else None
+    return value if isinstance(value, dict) else _one_or_all(texts)
+
+
+def _one_or_all(texts: list[str]) -> Any:
+    return texts if len(texts) > 1 else texts[0]
 
 
 def _scalar(kinds: set[str], schema: Node, text: str, depth: int) -> Any:
@@ -157,6 +189,12 @@ def _properties(schema: Node, depth: int = 0) -> dict[str, Node]:
             for part in node.here(word).list():
                 found = {**_properties(part, depth + 1), **found}
     return found
+
+
+def _is_map(schema: Node) -> bool:
+    """Whether it says that its fields may have any name."""
+    extra = schema.followed().here("additionalProperties").raw
+    return extra is True or isinstance(extra, Mapping)
 
 
 def _below(schema: Node, key: str) -> Node:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import glob
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.contracts.documents.reading import DocumentError, download
-from harness.contracts.pacts import Pact, PactError, pact_from_json
+from harness.contracts.jsontext import loads
+from harness.contracts.pacts import InteractionKind, Pact, PactError, pact_from_json
 from harness.errors import UsageError, did_you_mean
 
 __all__ = ["NamedPact", "read_pacts"]
@@ -79,12 +79,11 @@ def _raw(address: str) -> object:
         except OSError as error:
             raise PactError(f"cannot be read: {error.strerror}") from None
     try:
-        value: object = json.loads(content)
+        return loads(content)
     except (ValueError, RecursionError) as error:
         began = content[:40].decode(errors="replace").lstrip()
         seen = f"; it begins with {began!r}" if began.startswith("<") else ""
         raise PactError(f"is not JSON: {error}{seen}") from None
-    return value
 
 
 def _completed(raw: object) -> object:
@@ -97,7 +96,17 @@ def _completed(raw: object) -> object:
     for key in ("interactions", "messages"):
         if isinstance(whole.get(key), list):
             whole[key] = [_described(i, f"{key} {n}") for n, i in enumerate(whole[key])]
+    listed = whole.get("interactions")
+    for number, interaction in enumerate(listed if isinstance(listed, list) else ()):
+        if isinstance(interaction, dict) and _lacks_request(interaction):
+            raise PactError(f"is not a pact: interaction {number} (counted from 0) has no request")
     return whole
+
+
+def _lacks_request(interaction: dict[str, Any]) -> bool:
+    """Whether an exchange over HTTP does not say what is asked for; it would be taken for `GET /`."""
+    kind = interaction.get("type") or InteractionKind.HTTP
+    return kind == InteractionKind.HTTP and not isinstance(interaction.get("request"), dict)
 
 
 def _described(interaction: object, name: str) -> object:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from harness.contracts.comparison.exchange import Exchange
 from harness.contracts.comparison.headers import REQUEST_HEADERS
 from harness.contracts.comparison.media import is_form, is_json, is_multipart, matching
-from harness.contracts.comparison.parameters import coerced, query_readings, readings, schema_of
+from harness.contracts.comparison.parameters import coerced, of_fields, query_readings, readings, schema_of
 from harness.contracts.comparison.reporting import Reporter
 from harness.contracts.comparison.results import Incompatibility
 from harness.contracts.comparison.routes import Operation, Route
@@ -129,16 +129,17 @@ class RequestCheck:
         self, exchange: Exchange, operation: Operation, report: Reporter, known: set[str]
     ) -> Iterator[Incompatibility]:
         code, used = "request.query.incompatible", set(known)
+        everything = {p.text("name") for p in operation.parameters if p.text("in") == "query"}
         for parameter in operation.parameters:
             if parameter.text("in") != "query":
                 continue
             name = parameter.text("name")
-            names, values = query_readings(parameter, exchange.query)
+            names, values = query_readings(parameter, exchange.query, known | (everything - {name}))
             used |= names
             where = ("request", "query", name)
             if values:
                 yield from self._value(code, f"query parameter {name}", where, parameter, values, report)
-            elif parameter.raw.get("required") is True and name not in known:
+            elif parameter.raw.get("required") is True and not names and name not in known:
                 yield report.at(code, f"the required query parameter {name} is missing", where, parameter)
         for name, texts in exchange.query.items():
             if name not in used:
@@ -164,7 +165,7 @@ class RequestCheck:
         body, expected = exchange.request_body, operation.node.get("requestBody")
         where = ("request", "body")
         if not body.exists:
-            if expected.exists and expected.raw.get("required") is True:
+            if expected.here("required").raw is True:
                 yield report.at("request.body.incompatible", "the required body is missing", where, expected)
             return
         content = expected.get("content")
@@ -192,35 +193,28 @@ def _read(content: Any, media: str, schema: Node) -> tuple[Any, bool]:
     if is_form(media):
         if not isinstance(content, str):
             return (coerced(schema, dict(content)), True) if isinstance(content, Mapping) else (content, False)
-        fields: dict[str, Any] = {}
+        fields: dict[str, list[str]] = {}
         for name, value in parse_qsl(content.strip(), keep_blank_values=True):
             fields.setdefault(name, []).append(value)
-        flat = {k: v if len(v) > 1 else v[0] for k, v in fields.items()}
-        return coerced(schema, _listed(flat, schema)), True
+        return of_fields(schema, fields), True
     if is_multipart(media):
         parts = parts_of(content, media) if isinstance(content, str) else None
-        return (coerced(schema, parts), True) if parts else (content, False)
+        return (of_fields(schema, parts), True) if parts else (content, False)
     return content, False
 
 
-def _listed(fields: dict[str, Any], schema: Node) -> dict[str, Any]:
-    known = schema.followed().get("properties")
-    lists = {name for name, node in known.items() if isinstance(node.raw, Mapping) and node.raw.get("type") == "array"}
-    return {k: [v] if k in lists and not isinstance(v, list) else v for k, v in fields.items()}
-
-
-def parts_of(content: str, media: str) -> dict[str, Any] | None:
+def parts_of(content: str, media: str) -> dict[str, list[str]] | None:
     """The parts of a multipart body by name; None when it is not one."""
     from email import message_from_string
 
     message = message_from_string(f"Content-Type: {media}\n\n{content.lstrip()}")
     if not message.is_multipart():
         return None
-    found = {}
+    found: dict[str, list[str]] = {}
     for part in message.walk():
         name = part.get_param("name", header="content-disposition")
         if isinstance(name, str):
-            found[name] = str(part.get_payload()).rstrip("\r\n")
+            found.setdefault(name, []).append(str(part.get_payload()).rstrip("\r\n"))
     return found
 
 

@@ -44,13 +44,14 @@ class ResponseCheck:
 
     def _content_type(self, exchange: Exchange, response: Node, report: Reporter) -> Iterator[Incompatibility]:
         said, content = exchange.response_headers.get("content-type", ""), response.get("content")
-        offered, where = [m for m, _ in content.items()], ("response", "headers", "Content-Type")
+        offered, media = [m for m, _ in content.items()], said or exchange.response_body.media
+        where = ("response", "headers", "Content-Type") if said else ("response", "body")
         if said and not offered:
             text = f"{said} is expected, the response has no content"
             yield report.at("response.content-type.unknown", text, where, response, said)
-        elif said and not matching(said, offered):
-            text = f"{said} is expected, the response is {' or '.join(offered)}"
-            yield report.at("response.content-type.incompatible", text, where, content, said)
+        elif media and offered and not matching(media, offered):
+            text = f"{media} is expected, the response is {' or '.join(offered)}"
+            yield report.at("response.content-type.incompatible", text, where, content, media)
 
     def _headers(self, exchange: Exchange, response: Node, report: Reporter) -> Iterator[Incompatibility]:
         described = {name.lower(): header for name, header in response.get("headers").items()}

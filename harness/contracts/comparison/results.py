@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.contracts.comparison.codes import CODES, Severity
-from harness.contracts.documents.nodes import escape
+from harness.contracts.documents.nodes import escape, unescape
 
 __all__ = ["Compared", "Incompatibility", "location", "pointer_of"]
 
@@ -81,11 +81,13 @@ class Compared:
         interactions: how many were compared; those of a kind the document does not describe do not count.
         found: by contract and interaction, in their order.
         skipped: interactions of a kind the document does not describe.
+        unresolved: references that point at nothing in the document, where they were needed: anything fits them.
     """
 
     interactions: int
     found: tuple[Incompatibility, ...]
     skipped: int = 0
+    unresolved: tuple[str, ...] = ()
 
     def count(self, severity: Severity) -> int:
         """How many there are of one severity."""
@@ -101,6 +103,6 @@ def location(pointer: str) -> str:
     """A pointer in the notation of the field's tools: `[root].interactions[0].request.body`."""
     text = "[root]"
     for token in pointer.split("/")[1:]:
-        name = token.replace("~1", "/").replace("~0", "~")
+        name = unescape(token)
         text += f"[{name}]" if name.isdigit() and not text.endswith("responses") else f".{name}"
     return text

@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from harness.contracts.documents.nodes import Node
 
 __all__ = ["Operation", "Route", "Routes"]
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+#: Headers OpenAPI 3 says are not described as parameters; where they are, that "shall be ignored". Swagger 2 describes them.
+_IGNORED = frozenset({"accept", "content-type", "authorization"})
+_SCHEME_AND_HOST = re.compile(r"[^:/{}]*(\{[^{}]*\})?[^:/{}]*://[^/]*")
 _PLACEHOLDER = re.compile(r"\{([^{}/]*)\}")
 
 
@@ -56,11 +59,12 @@ class Routes:
     """
 
     def __init__(self, root: Node, *, strict_base: bool = False) -> None:
-        self._root = root
+        self._root, self._ignoring = root, not strict_base
         self._options = _options(root)
         base = str(self._options.get("base-path") or "").rstrip("/")
-        bases = {base} if base else _bases(root)
-        self._bases = bases if strict_base and bases else bases | ({""} if not base else set())
+        everywhere = {re.escape(base)} if base else _bases(root)
+        bare = set() if base or (strict_base and everywhere) else {""}
+        bases: dict[str, set[tuple[str, str]]] = {}
         self._tree = _Segment()
         self._items: dict[str, Node] = {}
         for path, item in root.get("paths").items():
@@ -70,30 +74,29 @@ class Routes:
             for method in _METHODS:
                 if isinstance(item.raw, Mapping) and isinstance(item.raw.get(method), Mapping):
                     leaf.setdefault(method.upper(), (path, names))
-                    self._bases |= _bases(item) | _bases(item.here(method))
+                    for place in bare | (_bases(item.here(method)) or _bases(item) or everywhere):
+                        bases.setdefault(place, set()).add((method.upper(), path))
+        case = re.IGNORECASE if self._options.get("case-insensitive") else re.NOFLAG
+        longest_first = sorted(bases, key=lambda b: (-len(b), b))
+        self._bases = [(re.compile(rf"{b}(?=/|$)", case), bases[b]) for b in longest_first]
 
     def find(self, method: str, path: str) -> Iterator[Route]:
         """Every operation the request can go to, the most specific path first."""
-        for base in sorted(self._bases, key=len, reverse=True):
-            rest = self._below(base, path)
-            if rest is None:
+        clean = path if path.startswith("/") else f"/{path}"
+        if self._options.get("ignore-duplicate-slashes"):
+            clean = re.sub("/{2,}", "/", clean)
+        for base, served in self._bases:
+            begun = base.match(clean)
+            if begun is None:
                 continue
-            for leaf, values in _walk(self._tree, self._segments(rest), 0):
-                if method in leaf.leaf:
-                    template, names = leaf.leaf[method]
+            for leaf, values in _walk(self._tree, self._segments(clean[begun.end() :] or "/"), 0):
+                template, names = leaf.leaf.get(method, ("", ()))
+                if (method, template) in served:
                     yield Route(self._operation(method, template), dict(zip(names, values, strict=False)))
 
     def methods(self, path: str) -> list[str]:
         """Methods there are for a path."""
         return [m.upper() for m in _METHODS if any(True for _ in self.find(m.upper(), path))]
-
-    def _below(self, base: str, path: str) -> str | None:
-        clean = path if path.startswith("/") else f"/{path}"
-        if self._options.get("ignore-duplicate-slashes"):
-            clean = re.sub("/{2,}", "/", clean)
-        if base and clean != base and not clean.startswith(f"{base}/"):
-            return None
-        return clean[len(base) :] or "/"
 
     def _segments(self, path: str) -> list[str]:
         segments = [unquote(s) for s in path.split("/")[1:]]
@@ -116,12 +119,13 @@ class Routes:
 
     def _operation(self, method: str, path: str) -> Operation:
         item = self._items[path]
-        node = item.here(method.lower())
+        node, ignored = item.here(method.lower()), _IGNORED if self._ignoring else frozenset[str]()
         found: dict[tuple[str, str], Node] = {}
         for holder in (node, item):
             for listed in holder.get("parameters").list():
                 parameter = listed.followed()
-                found.setdefault((parameter.text("in"), parameter.text("name")), parameter)
+                if parameter.text("in") != "header" or parameter.text("name").lower() not in ignored:
+                    found.setdefault((parameter.text("in"), parameter.text("name")), parameter)
         own = node.here("security")
         return Operation(method, path, node, tuple(found.values()), own if own.exists else self._root.here("security"))
 
@@ -149,15 +153,23 @@ def _options(root: Node) -> dict[str, Any]:
 
 
 def _bases(holder: Node) -> set[str]:
-    """Paths of the servers, without a slash at the end."""
+    """Paths of the servers as regular expressions, without a slash at the end."""
     found = set()
     for server in holder.here("servers").list():
-        url = server.text("url")
-        for name, variable in server.get("variables").items():
-            url = url.replace(f"{{{name}}}", variable.text("default"))
-        try:
-            path = urlsplit(url).path if "://" in url else url
-        except ValueError:
-            continue
-        found.add("/" + path.strip("/") if path.strip("/") else "")
+        url, variables = server.text("url"), dict(server.get("variables").items())
+        for name, variable in variables.items():  # `{server}/v1`
+            if "://" in variable.text("default"):
+                url = url.replace(f"{{{name}}}", variable.text("default"))
+        path = _SCHEME_AND_HOST.sub("", url, count=1).split("?", 1)[0].split("#", 1)[0].strip("/")
+        parts = _PLACEHOLDER.split(path)  # text and names in turn
+        said = [_values(variables.get(p)) if at % 2 else re.escape(p) for at, p in enumerate(parts)]
+        found.add(f"/{''.join(said)}" if path else "")
     return found
+
+
+def _values(variable: Node | None) -> str:
+    """What can stand for a variable of a server: its values where they are listed, else its default or any segment."""
+    default = variable.text("default").strip("/") if variable is not None else ""
+    listed = [n.raw for n in variable.here("enum").list() if isinstance(n.raw, str)] if variable is not None else []
+    known = sorted({re.escape(v.strip("/")) for v in (*listed, default)}, key=len, reverse=True)
+    return f"(?:{'|'.join(known if listed else [*known, '[^/]+'])})"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol, cast
 
-from harness.contracts.comparison.translation import Translation
+from harness.contracts.comparison.translation import Translation, null_beside_parts
 from harness.contracts.documents.nodes import Node, escape
 
 __all__ = ["Problem", "Schemas", "shown"]
@@ -25,12 +25,14 @@ class Problem:
         path: keys and positions that lead to it.
         text: what is wrong with it.
         pointer: place in the document that says so.
+        root: the document.
         unknown: whether the schema does not name it at all.
     """
 
     path: tuple[str | int, ...]
     text: str
     pointer: str
+    root: Mapping[str, Any] = field(repr=False, compare=False)
     value: Any = None
     unknown: bool = False
 
@@ -49,17 +51,26 @@ class Schemas:
     """
 
     def __init__(self, root: Mapping[str, Any]) -> None:
-        self._translation = Translation(root, old=not str(root.get("openapi", "")).startswith("3.1"))
+        self._translation = Translation(root, old=_is_old(root))
         self._validators: dict[tuple[str, bool], _Validator | None] = {}
+        self._unresolved: set[str] = set()
 
     def usable(self, schema: Node, *, expected: bool = False) -> bool:
         """Whether values can be checked against a schema; not so where it is no schema at all."""
         return self._validator(schema, expected) is not None
 
+    @property
+    def unresolved(self) -> tuple[str, ...]:
+        """References that point at nothing, in the schemas that were used: what they stand for was not checked."""
+        return tuple(sorted(self._unresolved))
+
     def fits(self, schema: Node, value: Any, *, expected: bool = False) -> bool:
         """Whether a value fits; also when the schema cannot be used."""
         validator = self._validator(schema, expected)
-        return validator is None or validator.is_valid(value)
+        try:
+            return validator is None or validator.is_valid(value)
+        except ValueError:  # text no encoding can hold
+            return False
 
     def problems(self, schema: Node, value: Any, *, expected: bool = False) -> list[Problem]:
         """What does not fit, at most 50 places.
@@ -68,19 +79,24 @@ class Schemas:
             expected: whether the value is part of what is expected to come, not the whole of what is sent.
         """
         validator = self._validator(schema, expected)
-        if validator is None or validator.is_valid(value):
-            return []
         found: list[Problem] = []
-        for error in validator.iter_errors(value):
-            found += self._told(error, value, schema)
-            if len(found) >= _MAX_PROBLEMS:
-                break
-        return _essential(found)
+        try:
+            if validator is None or validator.is_valid(value):
+                return []
+            for error in validator.iter_errors(value):
+                found += self._told(error, value, schema)
+                if len(found) >= _MAX_PROBLEMS:
+                    break
+        except ValueError:  # it can tell of a value nested this deeply that it does not fit, but not repeat it
+            return [Problem((), "does not fit, and is nested too deeply to say where", schema.pointer, schema.root)]
+        return _essential(found[:_MAX_PROBLEMS])
 
     def _validator(self, schema: Node, expected: bool) -> _Validator | None:
         key = (schema.pointer, expected)
         if key not in self._validators:
-            self._validators[key] = _compiled(self._translation.schema(schema.raw, expected=expected))
+            whole, missing = self._translation.schema(schema.raw, expected=expected)
+            self._unresolved.update(missing)
+            self._validators[key] = _compiled(whole)
         return self._validators[key]
 
     def _told(self, error: Any, value: Any, schema: Node) -> Iterator[Problem]:
@@ -96,10 +112,10 @@ class Schemas:
         if steps and steps[-1] in _CLOSING and extra is None and path:
             path, extra = path[:-1], [path[-1]]
         if extra is None:
-            yield Problem(path, _text(error, schema.root, pointer), pointer, _at(value, path))
+            yield Problem(path, _text(error, schema.root, pointer), pointer, schema.root, _at(value, path))
         for name in extra or ():
             where = (*path, str(name))
-            yield Problem(where, f"the schema has no `{name}`", pointer, _at(value, where), unknown=True)
+            yield Problem(where, f"the schema has no `{name}`", pointer, schema.root, _at(value, where), unknown=True)
 
     def _pointer(self, steps: list[str], schema: Node) -> str:
         """The place in the document that a place in the translated schema comes from, as far down as it is there."""
@@ -108,6 +124,8 @@ class Schemas:
             steps = steps[2:]
         else:
             here, steps = schema, steps[2:] if steps[:2] == ["allOf", "0"] else steps
+        if steps[:1] == ["anyOf"] and null_beside_parts(here.raw):
+            steps = steps[2:]
         for step in steps:
             raw = here.raw
             name = "oneOf" if step == "anyOf" and isinstance(raw, Mapping) and step not in raw else step
@@ -118,6 +136,12 @@ class Schemas:
             else:
                 break
         return here.pointer
+
+
+def _is_old(root: Mapping[str, Any]) -> bool:
+    """Whether the schemas are of a dialect before JSON Schema 2020-12, which came with OpenAPI 3.1."""
+    version = str(root.get("openapi", ""))
+    return not version.startswith("3.") or version.startswith("3.0")
 
 
 def _compiled(schema: Any) -> _Validator | None:
@@ -181,13 +205,14 @@ def _text(error: Any, root: Mapping[str, Any], pointer: str) -> str:
     said = Node(root, None).target(f"#{pointer}").raw if pointer else None
     subject = shown(error.instance)
     if name == "type":
-        return f"{subject} is not of type {' or '.join(said) if isinstance(said, list) else said or 'null'}"
+        types = [said] if isinstance(said, str) else said if isinstance(said, list) else error.kind.types
+        return f"{subject} is not of type {' or '.join(map(str, types))}"
     if name == "enum":
-        return f"{subject} is none of {shown(said)}"
+        return f"{subject} is none of {shown(said if isinstance(said, list) else error.kind.options)}"
     if name == "format":
-        return f"{subject} is no {said}"
+        return f"{subject} is no {error.kind.format}"
     if name == "pattern":
-        return f"{subject} does not match {said}"
+        return f"{subject} does not match {error.kind.pattern}"
     return message if len(message) <= 200 else message[:197] + "..."
 
 
@@ -208,6 +233,16 @@ def _at(value: Any, path: Iterable[str | int]) -> Any:
 
 def _essential(found: list[Problem]) -> list[Problem]:
     """Each problem once; a field that is named and does not fit is not also told to be unknown, as validators do."""
-    kept = {(p.path, p.text, p.pointer): p for p in found}.values()
-    wrong = [p.path for p in kept if not p.unknown]
-    return [p for p in kept if not p.unknown or all(path[: len(p.path)] != p.path for path in wrong)]
+    closest: dict[tuple[object, ...], Problem] = {}
+    for one in found:
+        before = closest.setdefault((one.path, one.text), one)
+        if one.pointer.count("/") > before.pointer.count("/"):
+            closest[one.path, one.text] = one
+    kept = list(closest.values())
+    places = [(p.path, p.unknown) for p in kept]
+
+    def explained(one: Problem) -> bool:
+        within = [(path, unknown) for path, unknown in places if path[: len(one.path)] == one.path]
+        return any(not unknown or path != one.path for path, unknown in within)
+
+    return [p for p in kept if not p.unknown or not explained(p)]

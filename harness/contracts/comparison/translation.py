@@ -7,12 +7,12 @@ is required of it, but what the schema does not name cannot be relied on. Nothin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.contracts.documents.nodes import Node, escape
 
-__all__ = ["Translation"]
+__all__ = ["Translation", "null_beside_parts"]
 
 _TYPES = {"null", "boolean", "integer", "number", "string", "array", "object"}
 _NUMBERS = (
@@ -41,15 +41,15 @@ class _Way:
         expected: as part of what comes, not as the whole of what is sent.
         closed: whether what the schema does not name is refused; not so inside `allOf` and the like, where the
             schema around it knows better.
+        unasked: fields another part of the same `allOf` says only the service itself writes.
+        shared: fields with objects that several parts of the same `allOf` describe: only all of them together know
+            what such an object has.
     """
 
     expected: bool
     closed: bool
-
-    @property
-    def key(self) -> str:
-        """Short and unique."""
-        return f"{'e' if self.expected else 's'}{'c' if self.closed else 'o'}"
+    unasked: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
 
     def value(self) -> _Way:
         """For a value within: it is a whole of its own."""
@@ -57,7 +57,7 @@ class _Way:
 
     def part(self) -> _Way:
         """For one of several schemas about the same value."""
-        return _Way(self.expected, False)
+        return replace(self, closed=False)
 
 
 @dataclass(slots=True)
@@ -74,11 +74,18 @@ class Translation:
     _defs: dict[str, Any] = field(default_factory=dict)
     _uses: dict[str, set[str]] = field(default_factory=dict)
     _places: dict[str, str] = field(default_factory=dict)
-    _names: dict[tuple[str, str], str] = field(default_factory=dict)
+    _names: dict[tuple[str, _Way], str] = field(default_factory=dict)
     _using: set[str] = field(default_factory=set)
+    _missing: dict[str, str] = field(default_factory=dict)
+    _anchors: dict[str, str] | None = None
+    _children: dict[int, list[str]] | None = None
 
-    def schema(self, raw: Any, *, expected: bool) -> Any:
-        """A schema that stands alone: everything it refers to is in its `$defs`."""
+    def schema(self, raw: Any, *, expected: bool) -> tuple[Any, tuple[str, ...]]:
+        """A schema that stands alone: everything it refers to is in its `$defs`.
+
+        Returns:
+            The schema, and the references within that point at nothing; there, anything goes.
+        """
         self._using = set()
         main = self._one(raw, _Way(expected, expected))
         needed, todo = set(), list(self._using)
@@ -88,41 +95,52 @@ class Translation:
                 needed.add(name)
                 todo += self._uses[name]
         if not needed:
-            return main
-        return {"allOf": [main], "$defs": {n: self._defs[n] for n in sorted(needed)}}
+            return main, ()
+        missing = tuple(sorted(self._missing[name] for name in needed if name in self._missing))
+        return {"allOf": [main], "$defs": {n: self._defs[n] for n in sorted(needed)}}, missing
 
     def place(self, name: str) -> str:
         """Pointer, in the document, of what stands in `$defs` under a name."""
         return self._places.get(name, "")
 
     def _reference(self, ref: str, way: _Way) -> Any:
-        node = Node(self.root, None).target(ref)
-        if not isinstance(node.raw, Mapping | bool):
-            return {}  # it points at nothing; that is a finding of the check of documents, not of this comparison
-        key = (node.pointer, way.key)
+        node = self._target(ref)
+        missing = not isinstance(node.raw, Mapping | bool)  # a document can be wrong; the rest of it still counts
+        key = (ref, _Way(False, False)) if missing else (node.pointer, way)
         if key not in self._names:
-            name = self._names[key] = f"{way.key}{len(self._names)}"
+            name = self._names[key] = f"d{len(self._names)}"
             self._places[name] = node.pointer
+            if missing:
+                self._missing[name] = ref
             outer, self._using = self._using, set()
             self._defs[name] = self._one(node.raw, way)
             self._uses[name], self._using = self._using, outer
         self._using.add(self._names[key])
         return {"$ref": f"#/$defs/{self._names[key]}"}
 
+    def _target(self, ref: str) -> Node:
+        """What a reference means: a pointer, or the name of an anchor."""
+        if ref[:1] == "#" and ref[1:2] not in {"", "/"} and not self.old:
+            if self._anchors is None:
+                self._anchors = _anchors_of(self.root)
+            return Node(self.root, None).target(f"#{self._anchors[ref[1:]]}" if ref[1:] in self._anchors else ref)
+        return Node(self.root, None).target(ref)
+
     def _one(self, raw: Any, way: _Way) -> Any:
         if isinstance(raw, bool):
             return raw
         if not isinstance(raw, Mapping):
             return {}
-        ref = raw.get("$ref")
+        ref = raw.get("$ref", None if self.old else raw.get("$dynamicRef"))
         if isinstance(ref, str):
             return self._referring(raw, ref, way)
-        if way.closed and self._stands_for_others(raw):
-            return {"anyOf": [self._plain(raw, way), *self._heirs(raw, way)]}
-        return self._plain(raw, way)
+        heirs = list(self._heirs(raw, way)) if way.closed else []
+        whole = {"anyOf": [self._plain(raw, way), *heirs]} if heirs else self._plain(raw, way)
+        return {"anyOf": [whole, {"type": "null"}]} if null_beside_parts(raw) else whole
 
     def _referring(self, raw: Mapping[str, Any], ref: str, way: _Way) -> Any:
-        rest = {k: v for k, v in raw.items() if k != "$ref" and k not in _ANNOTATIONS and not str(k).startswith("x-")}
+        rest = {k: v for k, v in raw.items() if k not in _ANNOTATIONS and not str(k).startswith("x-")}
+        rest = {k: v for k, v in rest.items() if k not in {"$ref", "$dynamicRef"}}
         if rest.pop("nullable", False) is True:  # not what 3.0 says, but what everybody means by it
             return {"anyOf": [self._reference(ref, way), {"type": "null"}]}
         if self.old or not rest:
@@ -131,26 +149,71 @@ class Translation:
         return self._one({**rest, "allOf": [{"$ref": ref}, *(listed if isinstance(listed, list) else [])]}, way)
 
     def _plain(self, raw: Mapping[str, Any], way: _Way) -> dict[str, Any]:
+        several = self._fields_of_parts(raw)
+        way = self._aware(several, way)
         out = {**_values(raw), **_limits(raw)}
         if way.expected:
             out.pop("minProperties", None)
         else:
-            out |= self._required(raw)
+            out |= self._required(raw, way)
         out |= self._fields(raw, way)
         out |= self._items(raw, way)
         out |= self._choices(raw, way)
         out |= self._conditions(raw, way)
+        out |= self._unevaluated(raw, way)
         if way.closed:
+            for name in way.shared:
+                whole = self._one({"allOf": several[name]}, way.value())
+                out["properties"] = {**out.get("properties", {}), name: whole}
             out |= self._closing(raw)
         return out
 
-    def _required(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+    def _aware(self, several: Mapping[str, list[Any]], way: _Way) -> _Way:
+        """The way to read parts that are about the same fields."""
+        if way.expected:
+            shared = {n for n, said in several.items() if sum(self._is_object(one, 0) for one in said) > 1}
+            return replace(way, shared=way.shared | {n for n in shared if any(s != several[n][0] for s in several[n])})
+        unasked = {n for n, said in several.items() if any(self._marked(one, "readOnly") for one in said)}
+        return replace(way, unasked=way.unasked | unasked)
+
+    def _fields_of_parts(self, raw: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """Schemas of every field that a schema with `allOf` describes, in its own fields and in those of its parts."""
+        found: dict[str, list[Any]] = {}
+        todo, seen = [raw] if isinstance(raw.get("allOf"), list) else [], set[int]()
+        while todo:
+            here = self._followed(todo.pop())
+            if not isinstance(here, Mapping) or id(here) in seen:
+                continue
+            seen.add(id(here))
+            fields, parts = here.get("properties"), here.get("allOf")
+            for name, said in fields.items() if isinstance(fields, Mapping) else ():
+                found.setdefault(str(name), []).append(said)
+            todo += parts if isinstance(parts, list) else []
+        return found
+
+    def _followed(self, raw: Any) -> Any:
+        return Node(self.root, raw).followed().raw
+
+    def _unevaluated(self, raw: Mapping[str, Any], way: _Way) -> dict[str, Any]:
+        """What is said of fields and items no part names; that there are no more of them is `_closing`'s when read."""
+        out: dict[str, Any] = {}
+        fields, items = raw.get("unevaluatedProperties"), raw.get("unevaluatedItems")
+        if self.old:
+            return out
+        if (isinstance(fields, Mapping) and fields) or (fields is False and not way.expected):
+            out["unevaluatedProperties"] = self._one(fields, way.value())
+        if isinstance(items, Mapping | bool):
+            out["unevaluatedItems"] = self._one(items, way.value())
+        return out
+
+    def _required(self, raw: Mapping[str, Any], way: _Way) -> dict[str, Any]:
         """What a request has to have: not what only the service itself may write."""
         listed, fields = raw.get("required"), raw.get("properties")
         if not isinstance(listed, list):
             return {}
         known = fields if isinstance(fields, Mapping) else {}
-        names = [n for n in listed if isinstance(n, str) and not self._marked(known.get(n), "readOnly")]
+        asked = [n for n in listed if isinstance(n, str) and n not in way.unasked]
+        names = [n for n in asked if not self._marked(known.get(n), "readOnly")]
         return {"required": list(dict.fromkeys(names))} if names else {}
 
     def _marked(self, raw: Any, word: str) -> bool:
@@ -166,7 +229,7 @@ class Translation:
             fields = raw.get(word)
             if isinstance(fields, Mapping):
                 out[word] = {
-                    str(name): self._one(field_, inner)
+                    str(name): self._one(field_, inner.part() if name in way.shared else inner)
                     for name, field_ in fields.items()
                     if not (way.expected and self._marked(field_, "writeOnly"))
                 }
@@ -200,7 +263,7 @@ class Translation:
             listed = raw.get(word)
             if not isinstance(listed, list) or not listed:
                 continue
-            alone = way.closed and word != "allOf" and not _has_own(raw)
+            alone = way.closed and word != "allOf" and not _has_own(raw) and not self._united(raw)
             inner = way if alone else way.part()
             parts = [self._named(raw, part, self._one(part, inner), way) for part in listed]
             # Of part of a value nobody can tell that it fits exactly one.
@@ -214,21 +277,43 @@ class Translation:
     def _named(self, raw: Mapping[str, Any], part: Any, translated: Any, way: _Way) -> Any:
         """An alternative, only to be taken under the names the discriminator has for it."""
         ref = part.get("$ref") if isinstance(part, Mapping) else None
-        names = _names_of(raw, ref) if isinstance(ref, str) else []
-        if not names:
+        field_, names = _discriminating(raw), _names_of(raw, ref) if isinstance(ref, str) else []
+        if not field_ or not names or (len(names) == 1 and self._pinned(part, field_)):
             return translated
-        field_ = str(raw["discriminator"]["propertyName"])
         asked = {"properties": {field_: {"enum": names}}}
         return {"allOf": [translated, asked if way.expected else {**asked, "required": [field_]}]}
 
-    def _stands_for_others(self, raw: Mapping[str, Any]) -> bool:
-        return bool(_mapping_of(raw)) and "oneOf" not in raw and "anyOf" not in raw
+    def _pinned(self, part: Any, name: str) -> bool:
+        """Whether a schema itself says which value the discriminating field has; that counts, whatever it is called."""
+        said = self._fields_of_parts({"allOf": [part]}).get(name, [])
+        return any(isinstance(one, Mapping) and {"const", "enum"} & one.keys() for one in map(self._followed, said))
 
     def _heirs(self, raw: Mapping[str, Any], way: _Way) -> Iterator[Any]:
-        for ref in dict.fromkeys(_mapping_of(raw).values()):
-            target = ref if "#" in ref else f"#/components/schemas/{escape(ref)}"
-            if Node(self.root, None).target(target).raw is not raw:
-                yield self._named(raw, {"$ref": ref}, self._reference(target, way), way)
+        """The schemas a schema with a discriminator, but without alternatives, stands for."""
+        if not _discriminating(raw) or "oneOf" in raw or "anyOf" in raw:
+            return
+        mapped = [r if "#" in r else f"#/components/schemas/{escape(r)}" for r in _mapping_of(raw).values()]
+        for target in dict.fromkeys((*mapped, *self._built_on(raw))):
+            if self._target(target).raw is not raw:
+                yield self._named(raw, {"$ref": target}, self._reference(target, way), way)
+
+    def _built_on(self, raw: Mapping[str, Any]) -> list[str]:
+        """References to every schema that has one in its `allOf`, over any number of steps."""
+        if self._children is None:
+            self._children = _children_of(self.root)
+        found: set[str] = set()
+        todo = list(self._children.get(id(raw), []))
+        while todo:
+            ref = todo.pop()
+            if ref not in found:
+                found.add(ref)
+                todo += self._children.get(id(self._target(ref).raw), [])
+        return sorted(found)
+
+    def _united(self, raw: Mapping[str, Any]) -> bool:
+        """Whether a value may have the fields of several alternatives at once: all are objects, any of them will do."""
+        listed = raw.get("anyOf")
+        return isinstance(listed, list) and len(listed) > 1 and all(self._is_object(part, 0) for part in listed)
 
     def _conditions(self, raw: Mapping[str, Any], way: _Way) -> dict[str, Any]:
         strict, out = _Way(False, False), {}
@@ -240,7 +325,9 @@ class Translation:
             fields = raw["if"].get("properties")
             seen = {"required": [str(f) for f in fields] if isinstance(fields, Mapping) else []}
             surely = {"allOf": [self._one(raw["if"], strict), seen]}
-            out["if"], out["then"] = surely, self._one(raw.get("then", True), way.part())
+            then, other = (self._one(raw.get(word, True), way.part()) for word in ("then", "else"))
+            # Part of a value does not tell which of the two holds; fields of both are known.
+            out["if"], out["then"], out["else"] = surely, then, {"anyOf": [True, then, other]}
         for word in ("dependentRequired",):
             if isinstance(raw.get(word), Mapping) and not way.expected:
                 out[word] = raw[word]
@@ -251,11 +338,12 @@ class Translation:
     def _closing(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """The words that refuse what the schema does not name, where it says that the value is an object."""
         extra = raw.get("additionalProperties")
-        if isinstance(extra, Mapping) and extra:
+        rest = None if self.old else raw.get("unevaluatedProperties")
+        if any(isinstance(said, Mapping) and said for said in (extra, rest)):
             return {}
-        if not any(word in raw for word in ("allOf", "anyOf", "oneOf")):
+        if not any(word in raw for word in ("allOf", "anyOf", "oneOf", "if", "dependentSchemas")):
             return {"additionalProperties": False} if "object" in _types(raw) else {}
-        if not _has_own(raw) or not self._is_object(raw, 0):
+        if not self._united(raw) and (not _has_own(raw) or not self._is_object(raw, 0)):
             return {}
         return {"unevaluatedProperties": False}
 
@@ -267,6 +355,40 @@ class Translation:
         listed = found.get("allOf")
         parts = listed if isinstance(listed, list) else []
         return "object" in _types(found) or any(self._is_object(part, depth + 1) for part in parts)
+
+
+def _anchors_of(root: Mapping[str, Any]) -> dict[str, str]:
+    """Pointers to all places of a document that have a name, by that name."""
+    found: dict[str, str] = {}
+    todo, seen = [Node(root, root)], set[int]()
+    while todo:
+        here = todo.pop()
+        if isinstance(here.raw, list):
+            todo += here.list()
+        elif isinstance(here.raw, Mapping) and id(here.raw) not in seen:
+            seen.add(id(here.raw))
+            for name in filter(None, (here.text("$anchor"), here.text("$dynamicAnchor"))):
+                found.setdefault(name, here.pointer)
+            todo += [here.here(str(key)) for key in here.raw]
+    return found
+
+
+def _children_of(root: Mapping[str, Any]) -> dict[int, list[str]]:
+    """References to the schemas that have a schema in their `allOf`, by the identity of that schema."""
+    found: dict[int, list[str]] = {}
+    for name, schema in Node(root, root).here("components").here("schemas").items():
+        for part in schema.here("allOf").list():
+            parent = part.followed().raw
+            if parent is not part.raw and isinstance(parent, Mapping):
+                found.setdefault(id(parent), []).append(f"#/components/schemas/{escape(name)}")
+    return found
+
+
+def null_beside_parts(raw: Any) -> bool:
+    """Whether `nullable` stands beside parts instead of a type: not what 3.0 says, but what everybody means by it."""
+    if not isinstance(raw, Mapping) or raw.get("nullable") is not True or "type" in raw:
+        return False
+    return any(isinstance(raw.get(word), list) for word in ("allOf", "anyOf", "oneOf"))
 
 
 def _has_own(raw: Mapping[str, Any]) -> bool:
@@ -307,18 +429,24 @@ def _limits(raw: Mapping[str, Any]) -> dict[str, Any]:
             out[exclusive] = out.pop(word)
     if out.get("multipleOf", 1) <= 0:
         del out["multipleOf"]
-    if raw.get("format") in _INT_RANGES and {"integer", "number"} & set(_types(raw)):
-        low, high = _INT_RANGES[raw["format"]]
+    width = raw.get("format")
+    if isinstance(width, str) and width in _INT_RANGES and {"integer", "number"} & set(_types(raw)):
+        low, high = _INT_RANGES[width]
         out.setdefault("minimum", low)
         out.setdefault("maximum", high)
     return out
 
 
+def _discriminating(raw: Mapping[str, Any]) -> str:
+    """Name of the field that tells which schema a value has; empty when there is none. AsyncAPI writes only the name."""
+    said = raw.get("discriminator")
+    name = said.get("propertyName") if isinstance(said, Mapping) else said
+    return name if isinstance(name, str) else ""
+
+
 def _mapping_of(raw: Mapping[str, Any]) -> dict[str, str]:
     discriminator = raw.get("discriminator")
-    if not isinstance(discriminator, Mapping) or not isinstance(discriminator.get("propertyName"), str):
-        return {}
-    mapping = discriminator.get("mapping")
+    mapping = discriminator.get("mapping") if isinstance(discriminator, Mapping) else None
     return {str(k): v for k, v in mapping.items() if isinstance(v, str)} if isinstance(mapping, Mapping) else {}
 
 
@@ -326,4 +454,4 @@ def _names_of(raw: Mapping[str, Any], ref: str) -> list[str]:
     """Values of the discriminator that stand for a schema: those of the mapping, and the schema's own name."""
     mapping, own = _mapping_of(raw), ref.rsplit("/", 1)[-1]
     names = [name for name, target in mapping.items() if target == ref or ("/" not in target and target == own)]
-    return [*names, own] if names else []
+    return list(dict.fromkeys((*names, own)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["Node", "escape"]
+__all__ = ["Node", "escape", "unescape"]
 
 _MAX_REFS = 50
 
@@ -15,6 +15,11 @@ _MAX_REFS = 50
 def escape(token: str) -> str:
     """One reference token of a JSON pointer (RFC 6901, section 3)."""
     return token.replace("~", "~0").replace("/", "~1")
+
+
+def unescape(token: str) -> str:
+    """The key a reference token of a JSON pointer stands for."""
+    return token.replace("~1", "/").replace("~0", "~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class Node:
         pointer = unquote(ref[1:])
         value: Any = self.root if pointer[:1] in {"", "/"} else None  # `#name` is an anchor, no pointer
         for token in pointer.split("/")[1:]:
-            key = token.replace("~1", "/").replace("~0", "~")
+            key = unescape(token)
             if isinstance(value, Mapping) and key in value:
                 value = value[key]
             elif isinstance(value, list) and key.isdigit() and int(key) < len(value):

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from harness.contracts.jsontext import loads
 from harness.system.auth import resolve
 from harness.system.model import Service, System
 
@@ -220,7 +221,7 @@ def decode(raw: bytes) -> object:
 
 def _decode(raw: bytes) -> object:
     try:
-        return json.loads(raw)
+        return loads(raw)
     except RecursionError:
         raise DocumentError("is nested too deeply") from None
     except ValueError as error:

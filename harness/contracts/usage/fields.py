@@ -73,10 +73,19 @@ def _lay(parts: dict[Part, _Lines], used: Used) -> None:
         place = f"{used.file}:{touch.pointer}"
         for line in _lines(lines, touch):
             line.add(used.consumer, touch.use, place)
+        for part, others in parts.items() if _any_status(used) else ():
+            if part != touch.part and (part.kind, part.name) == (touch.part.kind, touch.part.name):
+                for line in (line for path, line in others.items() if begins(touch.path, path)):
+                    line.add(used.consumer, Use.MAYBE, place)
         if touch.opaque:
             for path, line in lines.items():
                 if begins(path, touch.path) and used.consumer not in line.consumers:
                     line.add(used.consumer, Use.MAYBE, place)
+
+
+def _any_status(used: Used) -> bool:
+    """Whether the contract expects an answer, but leaves open with which status: that of its example, or another."""
+    return not used.statuses and not used.message
 
 
 def _as_a_whole(part: Part, used: Used) -> Use | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 from harness.contracts.compat.changes import Part, PartKind
 from harness.contracts.documents.nodes import Node, escape
@@ -48,16 +49,36 @@ def _documented(found: Found, status: str) -> str:
 
 
 def _parameters(request: Mapping[str, Any], found: Found, place: str) -> Iterator[Touch]:
-    from urllib.parse import parse_qsl
-
-    query = request.get("query")
-    names = dict(parse_qsl(query, keep_blank_values=True)) if isinstance(query, str) else object_at(request, "query")
-    sent = {("query", str(n).split("[")[0], "query") for n in names}
-    sent |= {("header", str(n).lower(), "headers") for n in object_at(request, "headers")}
+    known = {p.text("name") for p in found.operation.parameters() if p.text("in") == "query"}
+    names = {_parameter(name, known) for name in _query_names(request)}
+    sent = {("query", name, "query") for name in (*names, *_spread(found, names))}
+    headers = {str(name).lower(): value for name, value in object_at(request, "headers").items()}
+    sent |= {("cookie", name, "headers") for name in _cookie_names(headers.pop("cookie", ""))}
+    sent |= {("header", name, "headers") for name in headers}
     sent |= {("path", name, "path") for name in found.values}
-    sent |= {("query", name, "query") for name in _spread(found, {str(n) for n in names})}
     for kind, name, key in sorted(sent):
         yield Touch(Use.SENDS, Part(PartKind.PARAMETER, name, kind), (), f"{place}/request/{key}")
+
+
+def _query_names(request: Mapping[str, Any]) -> set[str]:
+    """Names in a query, which older contracts hold as text, or write into the path."""
+    query = request.get("query") or str(request.get("path", "")).partition("?")[2]
+    if isinstance(query, str):
+        return {name for name, _ in parse_qsl(query.lstrip("?"), keep_blank_values=True)}
+    return {unquote(str(name)) for name in object_at(request, "query")}
+
+
+def _parameter(name: str, known: set[str]) -> str:
+    """The parameter a name in a query belongs to: `ids[]`, `filter[min]` and `filter.min` can be parameters, or parts."""
+    beginning = name.partition("[")[0]
+    meant = (name, beginning, name.partition(".")[0], f"{name}[]")
+    return next((one for one in meant if one in known), beginning)
+
+
+def _cookie_names(header: Any) -> set[str]:
+    texts = header if isinstance(header, list) else [header]
+    pairs = [pair for text in texts for pair in str(text).split(";")]
+    return {pair.partition("=")[0].strip() for pair in pairs if "=" in pair}
 
 
 def _spread(found: Found, names: set[str]) -> list[str]:

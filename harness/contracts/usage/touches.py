@@ -12,6 +12,9 @@ from harness.contracts.usage.model import Touch
 __all__ = ["by_key", "contents", "file_of", "object_at", "placed", "touches"]
 
 
+_OF_ANY_NAME = {"eachkey", "eachvalue", "values"}
+
+
 def placed(pact: Pact) -> Iterator[tuple[str, Interaction]]:
     """Interactions with the RFC 6901 pointer to each in its file."""
     key = "messages" if pact.version < 4 and any(i.kind is InteractionKind.ASYNC for i in pact.interactions) else ""
@@ -43,8 +46,16 @@ def contents(pact: Pact, holder: Mapping[str, Any], key: str, below: str) -> tup
 
 def by_key(holder: Mapping[str, Any]) -> bool:
     """Whether a matcher speaks of keys or values whatever their names, so that it is not known which fields are used."""
-    rules = str(holder.get("matchingRules", ""))
-    return "each" in rules or "values" in rules
+    todo = [holder.get("matchingRules")]
+    while todo:
+        here = todo.pop()
+        if isinstance(here, Mapping):
+            if str(here.get("match")).replace("-", "").lower() in _OF_ANY_NAME:
+                return True
+            todo += here.values()
+        elif isinstance(here, list):
+            todo += here
+    return False
 
 
 def touches(value: object, touch: Touch) -> Iterator[Touch]:

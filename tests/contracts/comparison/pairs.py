@@ -36,7 +36,7 @@ def asking(*parameters: Document, path: str = "/things") -> Document:
 
 def parameter(name: str, place: str = "query", type_: str = "string", **more: Any) -> Document:
     """A parameter; `required` and the like go beside the schema, everything else into it."""
-    beside: Document = {k: more.pop(k) for k in ("required", "style", "explode") if k in more}
+    beside: Document = {k: more.pop(k) for k in ("required", "style", "explode", "allowEmptyValue") if k in more}
     return {"name": name, "in": place, "schema": {"type": type_, **more}, **beside}
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.contracts.comparison import read_pacts
 from harness.contracts.compat import compare_asyncapi
 from harness.contracts.pacts import PactError
 from tests.contracts.comparison.pairs import (
@@ -27,7 +30,7 @@ from tests.contracts.comparison.pairs import (
 from tests.contracts.comparison.test_messages import asked, message, version_2, version_3
 from tests.contracts.comparison.test_responses import BASED, CAT_PET, PET, THING
 
-WRONG: list[Any] = [None, 1, "x", [], {}, True, [1], {"$ref": 1}, {"$ref": "#/nowhere"}, -1, "{"]
+WRONG: list[Any] = [None, 1, "x", [], {}, True, [1], {"a": 1}, {"$ref": 1}, {"$ref": "#/nowhere"}, -1, "{"]
 OBJECT = parameter("q", "query", "object", style="deepObject", properties={"a": {"type": "integer"}})
 PAIRS: list[tuple[Document, Document]] = [
     (
@@ -35,6 +38,7 @@ PAIRS: list[tuple[Document, Document]] = [
         expecting({"kind": "c"}, headers={"X-A": "1"}),
     ),
     (taking(BASED, Thing=THING, required=True), sending({"id": 1})),
+    (taking({"type": "integer", "format": "int32"}, required=True), pact({"method": "POST"})),
     (
         asking(OBJECT, parameter("id", "path", "integer"), path="/things/{id}"),
         pact({"path": "/things/1", "query": "q[a]=1", "headers": {"Cookie": "a=b"}}),
@@ -104,3 +108,25 @@ def test_options_in_the_document_change_how_paths_are_found(option: Document, pa
 
     assert codes(pact({"path": path}), document()) == ["request.path-or-method.unknown"]
     assert codes(pact({"path": path}), document(info=info)) == []
+
+
+def test_half_a_character_in_a_contract_is_read_as_one_nobody_knows(tmp_path: Path) -> None:
+    contract = pact(response={"body": {"half \ud800": "and pair \ud83d\ude00"}})
+    (tmp_path / "pact.json").write_text(json.dumps(contract))
+
+    [(_, read)] = read_pacts([str(tmp_path / "pact.json")])
+
+    assert read.interactions[0].raw["response"]["body"] == {"half \ufffd": "and pair \U0001f600"}
+
+
+def test_a_value_nested_very_deeply_is_checked_and_only_the_place_is_left_open() -> None:
+    deep: Any = 1
+    for _ in range(500):
+        deep = {"a": deep}
+    asked = {"name": "q", "in": "query", "content": {"application/json": {"schema": {"type": "array"}}}}
+
+    assert codes(sending(deep), taking({"type": "object"})) == []
+    assert codes(pact({"query": {"q": [json.dumps(deep)]}}), asking(asked)) == ["request.query.incompatible"]
+    assert [f.message for f in compared(expecting(deep), returning({"type": "array"})).found] == [
+        "the body: does not fit, and is nested too deeply to say where"
+    ]

@@ -119,6 +119,39 @@ def test_a_reference_of_openapi_3_1_can_have_words_beside_it() -> None:
     assert codes(expecting({"id": 1, "weight": 2}), described) == [BAD]
 
 
+INNER: Document = {"type": "object", "properties": {"x": ID}}
+OTHER: Document = {"type": "object", "properties": {"y": ID}}
+
+
+def holding(schema: Document) -> Document:
+    return {"type": "object", "properties": {"in": schema}}
+
+
+@pytest.mark.parametrize(
+    ("body", "schema", "said"),
+    [
+        ({"in": {"x": 1, "y": 2}}, {"allOf": [holding(INNER), holding(OTHER)]}, []),
+        ({"in": {"x": 1, "z": 2}}, {"allOf": [holding(INNER), holding(OTHER)]}, [BAD]),
+        ({"in": {"x": 1, "y": "2"}}, {"allOf": [holding(INNER), holding(OTHER)]}, [BAD]),
+        ({"x": 1, "y": 2}, {"anyOf": [INNER, OTHER]}, []),
+        ({"x": 1, "z": 2}, {"anyOf": [INNER, OTHER]}, [BAD]),
+        ({"x": 1, "y": 2}, {"oneOf": [INNER, OTHER]}, [BAD]),
+        ({"x": 1, "y": 2}, {**INNER, "unevaluatedProperties": ID}, []),
+        ({"x": 1, "y": "2"}, {"allOf": [INNER], "unevaluatedProperties": ID}, [BAD]),
+        ({"x": 1, "y": 2}, {**INNER, "if": {"required": ["x"], "properties": {"x": {"const": 1}}}, "then": OTHER}, []),
+        ({"x": 2, "y": 2}, {**INNER, "if": {"required": ["x"], "properties": {"x": {"const": 1}}}, "else": OTHER}, []),
+        (
+            {"x": 1, "z": 2},
+            {**INNER, "if": {"required": ["x"], "properties": {"x": {"const": 1}}}, "then": OTHER},
+            [BAD],
+        ),
+        ({"x": 1, "y": 2}, {**INNER, "dependentSchemas": {"x": OTHER}}, []),
+    ],
+)
+def test_a_field_is_known_when_any_part_of_the_schema_names_it(body: Any, schema: Document, said: list[str]) -> None:
+    assert codes(expecting(body), {**returning(schema), "openapi": "3.1.0"}) == said
+
+
 def test_schemas_that_hold_themselves_are_followed_as_deep_as_the_body() -> None:
     tree = {"type": "object", "properties": {"v": ID, "next": {"$ref": "#/components/schemas/Tree"}}}
     described = returning({"$ref": "#/components/schemas/Tree"}, Tree=tree)
@@ -147,6 +180,41 @@ def test_the_mapping_of_a_discriminator_says_which_schema_a_value_has(body: Any,
     assert codes(expecting(body), returning(choice, Pet=PET, Cat=CAT_PET)) == said
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"kind": "Cat", "lives": 9}, []),
+        ({"kind": "Kitten", "lives": 9, "weeks": 3}, []),
+        ({"kind": "Cat", "weeks": 3}, [BAD]),
+        ({"kind": "Dog", "lives": 9}, [BAD]),
+    ],
+)
+def test_a_schema_with_a_discriminator_stands_for_those_built_on_it(body: Any, said: list[str]) -> None:
+    parts = {
+        "Pet": {**PET, "discriminator": {"propertyName": "kind"}},
+        "Cat": CAT_PET,
+        "Kitten": {"allOf": [{"$ref": "#/components/schemas/Cat"}, {"properties": {"weeks": ID}}]},
+    }
+
+    assert codes(expecting(body), returning({"$ref": "#/components/schemas/Pet"}, **parts)) == said
+
+
+@pytest.mark.parametrize(("field", "said"), [("lives", []), ("tricks", [BAD])])
+@pytest.mark.parametrize("pinned", [True, False], ids=["by an enum", "by their names"])
+def test_alternatives_are_told_apart_by_their_names_unless_they_say_themselves(
+    field: str, said: list[str], pinned: bool
+) -> None:
+    def animal(value: str, field: str) -> Document:
+        kind = {"enum": [value.lower()]} if pinned else {"type": "string"}
+        return {"type": "object", "properties": {"kind": kind, field: ID}}
+
+    animals = {"Cat": animal("Cat", "lives"), "Dog": animal("Dog", "tricks")}
+    listed = [{"$ref": f"#/components/schemas/{name}"} for name in animals]
+    described = returning({"oneOf": listed, "discriminator": {"propertyName": "kind"}}, **animals)
+
+    assert codes(expecting({"kind": "cat" if pinned else "Cat", field: 1}), described) == said
+
+
 def with_header(schema: Document) -> Document:
     return answering(_200={"headers": {"X-Total": {"schema": schema}}})
 
@@ -163,6 +231,11 @@ def with_header(schema: Document) -> Document:
         ({"Content-Type": "text/html"}, returning({}), ["response.content-type.incompatible"]),
         ({"Content-Type": "application/json;charset=utf-8"}, returning({}), []),
         ({"Content-Type": "application/problem+json"}, returning({}), []),
+        (
+            {"Content-Type": "application/hal+json"},
+            returning({}, media="application/problem+json"),
+            ["response.content-type.incompatible"],
+        ),
         ({"Content-Type": "text/html"}, returning({}, media="text/*"), []),
     ],
 )
@@ -219,4 +292,29 @@ def test_of_alternatives_the_one_of_the_right_type_is_explained() -> None:
 
     assert [f.message for f in compared(expecting({"c": "x"}), returning(schema)).found] == [
         'the body, `c`: "x" does not match ^c'
+    ]
+
+
+def test_the_media_type_a_v4_contract_gives_its_body_is_expected_too() -> None:
+    body = {"content": "<a/>", "contentType": "application/xml", "encoded": False}
+
+    found = compared(pact(response={"body": body}, version="4.0"), returning(THING)).found
+
+    assert [(f.code, f.pact_pointer) for f in found] == [
+        ("response.content-type.incompatible", "/interactions/0/response/body")
+    ]
+
+
+def test_a_reference_that_points_at_nothing_is_told_where_it_is_needed() -> None:
+    described = returning({"$ref": "#/components/schemas/Nowhere"}, Unused={"$ref": "#/components/schemas/Never"})
+
+    assert compared(expecting({"id": 1}), described).unresolved == ("#/components/schemas/Nowhere",)
+    assert compared(pact(), described).unresolved == ()
+
+
+def test_only_the_deepest_field_nobody_named_is_told() -> None:
+    schema = {"allOf": [holding(INNER), {"type": "object", "properties": {"size": ID}}]}
+
+    assert [f.message for f in compared(expecting({"in": {"z": 1}}), returning(schema)).found] == [
+        "the body, `in.z`: the schema has no `z`"
     ]

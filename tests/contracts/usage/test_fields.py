@@ -141,3 +141,63 @@ def test_where_a_contract_does_not_tell_by_field_every_field_is_perhaps_used() -
     found = fields(ORDER, keyed)
 
     assert found["total"].consumers == {"web": frozenset({Use.MAYBE})}
+
+
+def parameters(request: dict[str, Any], *named: tuple[str, str]) -> set[str]:
+    """Names of the parameters of GET /orders that a contract with this request sends."""
+    described = {"openapi": "3.1.0", "paths": {"/orders": {"get": {"parameters": [], "responses": {"200": {}}}}}}
+    described["paths"]["/orders"]["get"]["parameters"] = [{"in": place, "name": name} for place, name in named]
+    interaction = {"description": "orders", "request": {"method": "GET", "path": "/orders", **request}}
+    raw = {"consumer": {"name": "web"}, "provider": {"name": "orders"}, "interactions": [interaction]}
+    lines = usage_of([pact_from_json(raw)], described).fields()
+    assert all(line.described for line in lines)
+    return {line.part.name for line in lines if line.part.kind is PartKind.PARAMETER and line.consumers}
+
+
+@pytest.mark.parametrize(
+    ("request_", "name"),
+    [
+        ({"query": "ids[]=1&ids[]=2"}, "ids[]"),
+        ({"query": {"ids[]": ["1"]}}, "ids[]"),
+        ({"query": {"ids[]": ["1"]}}, "ids"),
+        ({"query": {"ids": ["1"]}}, "ids[]"),
+        ({"query": "filter[min]=1"}, "filter[min]"),
+        ({"query": "filter[min]=1"}, "filter"),
+        ({"query": "filter.min=1"}, "filter"),
+        ({"query": {"order%20by": ["x"]}}, "order by"),
+        ({"path": "/orders?page=1"}, "page"),
+    ],
+)
+def test_a_parameter_counts_as_sent_however_the_contract_writes_it(request_: dict[str, Any], name: str) -> None:
+    assert parameters(request_, ("query", name)) == {name}
+
+
+@pytest.mark.parametrize("header", ["session=1; seen=2", ["session=1", "seen=2"]])
+def test_cookies_are_told_apart(header: Any) -> None:
+    sent = parameters({"headers": {"Cookie": header}}, ("cookie", "session"), ("cookie", "seen"), ("cookie", "third"))
+
+    assert sent == {"session", "seen"}
+
+
+def test_a_body_of_any_status_is_perhaps_that_of_another_one() -> None:
+    content = {"application/json": {"schema": {"type": "object", "properties": {"a": {}, "b": {}}}}}
+    responses = {status: {"content": content} for status in ("200", "201")}
+    described = {"openapi": "3.1.0", "paths": {"/orders": {"get": {"responses": responses}}}}
+    contract = pact(http("orders", path="/orders", body={"a": 1}), consumer="web")
+    contract["interactions"][0]["response"]["matchingRules"] = {"status": {"matchers": [{"match": "statusCode"}]}}
+
+    lines = usage_of([pact_from_json(contract)], described).fields()
+
+    found = {(f.part.status, f.path): f.consumers for f in lines if f.part.kind is PartKind.RESPONSE_BODY}
+    assert found[("200", ("a",))] == {"web": frozenset({Use.READS})}
+    assert found[("201", ("a",))] == {"web": frozenset({Use.MAYBE})}
+    assert not found[("200", ("b",))]
+    assert not found[("201", ("b",))]
+
+
+def test_a_matcher_of_a_field_called_values_speaks_of_that_field_alone() -> None:
+    interaction = http("an order", body={"values": [1]})
+    interaction["response"]["matchingRules"] = {"body": {"$.values": {"matchers": [{"match": "type"}]}}}
+    schema = {"type": "object", "properties": {"values": {"type": "array", "items": {}}, "each": {}}}
+
+    assert not fields(schema, interaction)["each"].consumers
