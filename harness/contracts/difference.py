@@ -103,8 +103,9 @@ def difference(old: Located, new: Located, pacts: Iterable[Pact] | None = None) 
     found = []
     for change in comparison.changes:
         hits = usage.affected(change)
-        spared = change.level is Level.BREAKING and not hits and certain
-        found.append(Judged(change, Level.WARNING if spared else change.level, hits))
+        level = usage.level(change, hits)
+        spared = level is Level.BREAKING and not hits and certain
+        found.append(Judged(change, Level.WARNING if spared else level, hits))
     order = list(Level)
     return Difference(
         old=old.address,

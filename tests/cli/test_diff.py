@@ -360,6 +360,14 @@ BAD = {
 }
 
 
+def test_an_address_that_is_none_is_one_message(folder: Path) -> None:
+    done = diff(folder, "old.json", "http://[::1")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("harness: http://[::1 cannot be fetched")
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(("content", "message"), BAD.values(), ids=list(BAD))
 def test_bad_input_is_one_message_and_exit_code_2(folder: Path, content: str, message: str) -> None:
     (folder / "new.json").write_text(content)

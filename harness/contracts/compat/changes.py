@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from harness.contracts.compat.catalogue import RULES
+from harness.contracts.compat.repeats import Repeat
 from harness.contracts.compat.rules import Direction, Level
 
 __all__ = ["At", "Change", "Comparison", "Level", "Part", "PartKind", "change", "gather"]
@@ -46,6 +47,10 @@ class Part:
     media_type: str = ""
 
 
+#: Operation, part, path and repeats of one place a change was found at.
+Spotted = tuple[str, Part, tuple[str, ...], tuple[Repeat, ...]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One change between two versions of a document.
@@ -64,7 +69,8 @@ class Change:
         example: a value, as JSON, that was allowed and is refused (request) or was impossible and can come (response);
             empty when none was worked out.
         new_pointer: RFC 6901 pointer to the place in the new document; empty when it is not there any more.
-        spots: operation, part and path of every place it was found at, where `gather` brought several together.
+        spots: operation, part, path and repeats of every place it was found at, where `gather` brought several together.
+        repeats: where `path` leads through a schema that holds itself, and so is one of many.
     """
 
     rule: str
@@ -79,7 +85,8 @@ class Change:
     path: tuple[str, ...] = ()
     example: str = ""
     new_pointer: str = ""
-    spots: tuple[tuple[str, Part, tuple[str, ...]], ...] = ()
+    spots: tuple[Spotted, ...] = ()
+    repeats: tuple[Repeat, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,7 @@ class At:
         where: the place in words: "200 of GET /orders/{order_id}", "the body of POST /orders".
         pointer: RFC 6901 pointer.
         field: the thing that changed, ready to be read: "`total`", "the body".
-        part, path, example, new_pointer: as in `Change`.
+        part, path, example, new_pointer, repeats: as in `Change`.
     """
 
     operation: str
@@ -115,6 +122,7 @@ class At:
     path: tuple[str, ...] = ()
     example: str = ""
     new_pointer: str = ""
+    repeats: tuple[Repeat, ...] = ()
 
 
 def change(rule: str, direction: Direction, at: At, facts: Iterable[tuple[str, str]] = ()) -> Change:
@@ -136,6 +144,7 @@ def change(rule: str, direction: Direction, at: At, facts: Iterable[tuple[str, s
         path=at.path,
         example=at.example,
         new_pointer=at.new_pointer,
+        repeats=at.repeats,
     )
 
 
@@ -143,10 +152,10 @@ def gather(changes: Iterable[Change]) -> tuple[Change, ...]:
     """Tell a change once that several operations share, and put the worst first."""
     first: dict[tuple[object, ...], Change] = {}
     also: dict[tuple[object, ...], dict[str, None]] = {}
-    spots: dict[tuple[object, ...], dict[tuple[str, Part, tuple[str, ...]], None]] = {}
+    spots: dict[tuple[object, ...], dict[Spotted, None]] = {}
     for one in changes:
-        key = (one.rule, one.direction, one.pointer, one.facts)
-        spots.setdefault(key, {})[one.operation, one.part, one.path] = None
+        key = (one.rule, one.direction, one.level, one.pointer, one.facts)
+        spots.setdefault(key, {})[one.operation, one.part, one.path, one.repeats] = None
         if key not in first:
             first[key] = one
         elif one.operation != first[key].operation:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.contracts.compat.changes import At, Change, Part, PartKind, change
@@ -87,13 +87,18 @@ class ExchangeComparer:
         at = _parameter_at(old, one, other.pointer)
         if _required(one) != _required(other):
             yield change("parameter_required" if _required(other) else "parameter_optional", self._asks, at)
-        before, after = _writing(one), _writing(other)
+        before, after = self._writings(one, other)
         if before != after:
             yield change("parameter_style_changed", self._asks, at, (("old", before), ("new", after)))
         if _true(other, "deprecated") and not _true(one, "deprecated"):
             yield change("parameter_deprecated", self._asks, at)
         spot = Spot(self._asks, old.name, old.name, f"the {_label(one)}", _parameter_part(one))
         yield from self._schemas.compare(_parameter_schema(one), _parameter_schema(other), spot)
+
+    def _writings(self, one: Node, other: Node) -> tuple[str, str]:
+        """How a value is put on the wire; a single one looks the same, exploded or not."""
+        single = any(self._schemas.is_single(_parameter_schema(node)) for node in (one, other))
+        return _writing(one, single=single), _writing(other, single=single)
 
     def _body(self, old: Operation, new: Operation) -> Iterator[Change]:
         before, after = old.node.get("requestBody"), new.node.get("requestBody")
@@ -164,6 +169,10 @@ class ExchangeComparer:
             at = At(spot.operation, spot.where, one.pointer, f"`{name}`", part, new_pointer=other.pointer)
             if _required(one) != _required(other):
                 yield change("header_required" if _required(other) else "header_optional", self._answers, at)
+            writing, now = self._writings(one, other)
+            if writing != now:
+                told = replace(at, field=f"header `{name}`")
+                yield change("parameter_style_changed", self._answers, told, (("old", writing), ("new", now)))
             named = Spot(self._answers, spot.operation, spot.where, f"the header `{name}`", part)
             yield from self._schemas.compare(_parameter_schema(one), _parameter_schema(other), named)
         for key, (name, one) in after.items():
@@ -187,17 +196,18 @@ def _label(parameter: Node) -> str:
     return f"{kind.get(parameter.text('in'), 'parameter')} `{parameter.text('name')}`"
 
 
-def _writing(parameter: Node) -> str:
-    """How a parameter's value is put on the wire: style, explode and, for `content`, the media type."""
+def _writing(parameter: Node, *, single: bool) -> str:
+    """Style, explode and, for `content`, the media type of a parameter or a header.
+
+    Args:
+        single: whether the value is neither a list nor an object.
+    """
     media = next((name for name, _ in parameter.get("content").items()), "")
     if media:
         return media.split(";", 1)[0].strip().lower()
-    style = parameter.text("style") or _STYLE.get(parameter.text("in"), "form")
-    schema = _parameter_schema(parameter).followed()
-    kind = schema.raw.get("type") if isinstance(schema.raw, Mapping) else None
-    kinds = kind if isinstance(kind, list) else [kind]
-    if not any(k in ("array", "object") for k in kinds) and style in {"form", "simple"}:
-        return style  # a single value looks the same, exploded or not
+    style = parameter.text("style") or _STYLE.get(parameter.text("in"), "simple")
+    if single and style in {"form", "simple"}:
+        return style
     said = parameter.raw.get("explode") if isinstance(parameter.raw, Mapping) else None
     exploded = said if isinstance(said, bool) else style == "form"
     return f"{style}, {'exploded' if exploded else 'not exploded'}"

@@ -91,11 +91,13 @@ class Question:
             return [one for one in inside if one.rule in _NOTES]
         return [one if one.rule in _NOTES else replace(one, level=Level.COMPATIBLE) for one in inside]
 
-    def rest(self, pointer: str, about: set[str], inside: Sequence[Found], deeper: Sequence[Found]) -> Iterator[Found]:
+    def rest(
+        self, pointer: str, about: set[str], own: Sequence[Found], inside: Sequence[Found], deeper: Sequence[Found]
+    ) -> Iterator[Found]:
         """What no rule has told: conditions with no rule of their own, or with one that did not see it.
 
         Args:
-            pointer: of the schema. about: conditions that changes already told are about.
+            pointer: of the schema. about: conditions that changes already told are about. own: those changes, judged.
             inside: changes in alternatives. deeper: changes in fields and items.
         """
         told = set(about)
@@ -103,10 +105,18 @@ class Question:
             told.add("choice")
         if any(one.rule in _BY_CONVENTION or one.path[:1] == ("*",) for one in deeper):
             told.add("extra")
+        # Further alternatives that only seem to allow more may take away what the schema was without them.
+        about_choice = [*inside, *(one for one in own if "choice" in one.about)]
+        harmless = all(
+            one.rule not in _BY_CONVENTION and _level(one, self._way) is Level.COMPATIBLE for one in about_choice
+        )
         for rule, conditions in (("values_narrowed", self._narrowed), ("values_widened", self._widened)):
-            yield from self._untold(rule, conditions, pointer, told)
+            doubted = {"choice"} & told if harmless and conditions is self._harm else set[str]()
+            yield from self._untold(rule, conditions, pointer, told - doubted, doubted)
 
-    def _untold(self, rule: str, conditions: Conditions | None, pointer: str, told: set[str]) -> Iterator[Found]:
+    def _untold(
+        self, rule: str, conditions: Conditions | None, pointer: str, told: set[str], doubted: set[str]
+    ) -> Iterator[Found]:
         if conditions is None:
             return
         for name in sorted(conditions.differing - told - _INSIDE):
@@ -118,7 +128,7 @@ class Question:
                 # A field that nobody named before is put up with in what is given.
                 level = Level.COMPATIBLE if name == "extra" and self._way is Direction.RESPONSE else None
                 yield Found(rule, (), pointer, facts, example=_json(answer.example) if shows else "", level=level)
-            elif answer.verdict is Verdict.UNDECIDED and name != "extra":
+            elif answer.verdict is Verdict.UNDECIDED and name not in {"extra", *doubted}:
                 if conditions is self._harm:
                     yield Found("schema_changed", (), pointer, facts)
                 elif self._harm is None or self._of(self._harm, {name}, False).verdict is Verdict.CONTAINED:

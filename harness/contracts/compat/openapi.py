@@ -21,6 +21,8 @@ __all__ = ["compare_openapi"]
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _Operations = dict[tuple[str, ...], Operation]
 _ASKS = Direction.REQUEST
+#: More addresses than that are not worked out; the default of a variable stands for its values.
+_MAX_ADDRESSES = 64
 
 
 def compare_openapi(old: Mapping[str, Any], new: Mapping[str, Any], *, today: date | None = None) -> Comparison:
@@ -82,7 +84,7 @@ class _Comparer:
 
     def __init__(self, old: Node, new: Node, today: date) -> None:
         schemas = SchemaComparer(today=today)
-        self._today = today
+        self._today, self._old, self._new = today, old, new
         self._exchange = ExchangeComparer(schemas)
         self._inverted = ExchangeComparer(schemas, inverted=True)
         self.security = SecurityComparer(old, new)
@@ -97,8 +99,8 @@ class _Comparer:
             yield from self._lifecycle(old, new)
             yield from self._exchange.compare(old, new)
             yield from self.security.operation(old, new)
-            if old.node.here("servers").exists or new.node.here("servers").exists:
-                yield from _servers(old.node, new.node, old.name)
+            if _own_servers(old) or _own_servers(new):
+                yield from _servers(_own_servers(old) or self._old, _own_servers(new) or self._new, old.name)
             yield from self.events(_callbacks(old), _callbacks(new))
         yield from (_whole("operation_added", after[key], new=True) for key in after if key not in before)
 
@@ -153,29 +155,51 @@ def _sunset(operation: Operation) -> date | None:
         return None
 
 
+def _own_servers(operation: Operation) -> Node | None:
+    """What holds servers of an operation or its path, which then count instead of the document's."""
+    return next((holder for holder in (operation.node, operation.shared) if holder.here("servers").list()), None)
+
+
 def _servers(old: Node, new: Node, where: str) -> Iterator[Change]:
-    """Addresses the service can be called at; a document that names none means the address it was read from."""
+    """Addresses the service can be called at."""
     before, after = _addresses(old), _addresses(new)
+    # A document that names none means the root of the address it was read from, which no absolute address can tell.
+    if not before or not after:
+        said = before or after
+        if any("://" in url or url.startswith("//") for url in said):
+            return
+        before, after = before or ["/"], after or ["/"]
     at = At("", where, f"{old.pointer}/servers", part=Part(PartKind.SERVER), new_pointer=f"{new.pointer}/servers")
     gone = [url for url in before if url not in after]
-    if before and after and len(gone) == len(before):
+    if gone and len(gone) == len(before):
         facts = (("old", ", ".join(before)), ("new", ", ".join(after)))
         yield change("servers_replaced", _ASKS, at, facts)
         return
-    if before and after:
-        for url in gone:
-            yield change("server_removed", _ASKS, at, (("gone", url),))
-        for url in after:
-            if url not in before:
-                yield change("server_added", _ASKS, at, (("added", url),))
+    for url in gone:
+        yield change("server_removed", _ASKS, at, (("gone", url),))
+    for url in after:
+        if url not in before:
+            yield change("server_added", _ASKS, at, (("added", url),))
 
 
 def _addresses(holder: Node) -> list[str]:
-    """Server addresses with the default of each variable put in, without a slash at the end."""
-    found = []
+    """Server addresses, without a slash at the end, with every value put in that a variable may have."""
+    found: dict[str, None] = {}
     for server in holder.get("servers").list():
-        url = server.text("url")
+        urls = [server.text("url")]
         for name, variable in server.get("variables").items():
-            url = url.replace(f"{{{name}}}", variable.text("default") or f"{{{name}}}")
-        found.append(url.rstrip("/") or "/")
-    return found
+            listed = [v.raw for v in variable.here("enum").list() if isinstance(v.raw, str)]
+            default = variable.text("default") or f"{{{name}}}"
+            values = listed if listed and len(urls) * len(listed) <= _MAX_ADDRESSES else [default]
+            urls = [url.replace(f"{{{name}}}", value) for url in urls for value in values]
+        found.update((_normal(url), None) for url in urls)
+    return list(found)
+
+
+def _normal(url: str) -> str:
+    """Scheme and host mean the same in capitals (RFC 3986, section 6.2.2.1), and so does a path with a slash at its end."""
+    scheme, colon, rest = url.partition("://")
+    if not colon:
+        return url.rstrip("/") or "/"
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}://{host.lower()}{slash}{path}".rstrip("/")

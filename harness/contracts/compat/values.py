@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
+from harness.contracts.compat.containment.patterns import same_pattern
 from harness.contracts.compat.containment.plain import RANGES
+from harness.contracts.compat.repeats import Repeat, shifted
 from harness.contracts.compat.rules import Level
 from harness.contracts.compat.views import ALL_TYPES, View
 
@@ -36,6 +39,7 @@ class Found:
     Args:
         about: names of the conditions it is about, see `containment.parts`: they decide how bad it is.
         level: how bad it is, where that is not what its rule says.
+        repeats: where `path` leads through a schema that holds itself.
     """
 
     rule: str
@@ -46,10 +50,11 @@ class Found:
     example: str = ""
     level: Level | None = None
     about: frozenset[str] = frozenset()
+    repeats: tuple[Repeat, ...] = ()
 
     def below(self, step: str) -> Found:
         """The same change, seen from the schema around."""
-        return replace(self, path=(step, *self.path))
+        return replace(self, path=(step, *self.path), repeats=shifted(self.repeats, 1))
 
 
 def value_changes(before: View, after: View, pointer: str) -> Iterator[Found]:
@@ -57,7 +62,7 @@ def value_changes(before: View, after: View, pointer: str) -> Iterator[Found]:
     yield from _type_changes(before, after, pointer)
     yield from _enum_changes(before, after, pointer)
     yield from _limit_changes(before, after, pointer)
-    if before.pattern != after.pattern:
+    if not same_pattern(before.pattern, after.pattern):
         rule = _kind("pattern", before.pattern, after.pattern)
         yield Found(rule, (), pointer, _facts(before.pattern, after.pattern), about=frozenset({"pattern"}))
     if before.format != after.format:
@@ -187,7 +192,7 @@ def _limit_changes(before: View, after: View, pointer: str) -> Iterator[Found]:
             about=_with_twin(keyword),
         )
     if before.multiple_of != after.multiple_of:
-        yield _limit(before.multiple_of, after.multiple_of, pointer)
+        yield from _step_changes(before.multiple_of, after.multiple_of, pointer)
     if before.unique != after.unique:
         rule = "limit_tightened" if after.unique else "limit_loosened"
         words = ("free", "distinct") if after.unique else ("distinct", "free")
@@ -202,11 +207,20 @@ def _with_twin(keyword: str) -> frozenset[str]:
     return frozenset({keyword})
 
 
-def _limit(old: float | None, new: float | None, pointer: str) -> Found:
-    # Every multiple of 6 is one of 3: the new step is looser when it divides the old one.
-    looser = new is None or (old is not None and new != 0 and float(old / new).is_integer())
+def _step_changes(old: float | None, new: float | None, pointer: str) -> Iterator[Found]:
+    """Every multiple of 6 is one of 3; of 2 and 3, each has multiples that the other has not."""
     facts = (("what", "the step"), *_facts(_number(old), _number(new)))
-    return Found("limit_loosened" if looser else "limit_tightened", (), pointer, facts, about=frozenset({"multipleOf"}))
+    if not _is_multiple(new, old):
+        yield Found("limit_loosened", (), pointer, facts, about=frozenset({"multipleOf"}))
+    if not _is_multiple(old, new):
+        yield Found("limit_tightened", (), pointer, facts, about=frozenset({"multipleOf"}))
+
+
+def _is_multiple(one: float | None, other: float | None) -> bool:
+    """Whether every multiple of one number is one of the other; without a number, every value will do."""
+    if one is None or other is None:
+        return other is None
+    return (Fraction(str(one)) / Fraction(str(other))).denominator == 1
 
 
 def _number(value: float | None) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import gcd, lcm
 from typing import Any
 
 from harness.contracts.documents.nodes import Node
@@ -28,6 +30,7 @@ _LIMITS = {
     "minProperties": True,
     "maxProperties": False,
 }
+_AND = " and "
 _MAX_DEPTH = 60
 _MAX_MERGED = 3000
 #: Formats of OpenAPI 3.0 that 3.1 says as encoding and media type.
@@ -46,7 +49,8 @@ class View:
     Args:
         types: the JSON types it allows; `number` is always there together with `integer`.
         enum: the values it allows as JSON texts, None when not limited to some.
-        limits: bounds by keyword. extra: schema for further fields, True and False included.
+        limits: bounds by keyword. extra: schemas for further fields, or whether there may be any.
+        prefix: schemas of the items at each position. pattern, format: all of them, in one text, where there are several.
         choices: alternatives of anyOf or oneOf that could not be rewritten. only_choice: the one there was, merged.
         sunset: an ISO date. encoding, media_type: of what a text holds; `byte` and `binary` of OpenAPI 3.0 included.
         extensible: values of `x-extensible-enum`. discriminator: its field, mapping: its values and their schemas.
@@ -57,9 +61,9 @@ class View:
     enum: frozenset[str] | None = None
     fields: dict[str, list[Node]] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
-    extra: Node | bool = True
+    extra: tuple[Node, ...] | bool = True
     items: list[Node] = field(default_factory=list)
-    prefix: list[Node] = field(default_factory=list)
+    prefix: list[list[Node]] = field(default_factory=list)
     limits: dict[str, float] = field(default_factory=dict)
     pattern: str = ""
     format: str = ""
@@ -164,11 +168,14 @@ def _merge_keywords(view: View, node: Node) -> None:
         extra = raw.get(keyword)
         if extra is False:
             view.extra = False
-        elif isinstance(extra, Mapping) and extra and view.extra is True:
-            view.extra = node.here(keyword)
+        elif isinstance(extra, Mapping) and extra and view.extra is not False:
+            view.extra = (*(() if view.extra is True else view.extra), node.here(keyword))
     if isinstance(raw.get("items"), Mapping | bool):
         view.items.append(node.here("items"))
-    view.prefix = view.prefix or node.here("prefixItems").list() or _tuple_items(node)
+    for position, item in enumerate(node.here("prefixItems").list() or _tuple_items(node)):
+        if position == len(view.prefix):
+            view.prefix.append([])
+        view.prefix[position].append(item)
     _merge_limits(view, raw)
 
 
@@ -192,12 +199,19 @@ def _merge_values(view: View, raw: Mapping[str, Any]) -> None:
         texts = frozenset(json.dumps(v, sort_keys=True, ensure_ascii=False, default=str) for v in values)
         view.enum = texts if view.enum is None else view.enum & texts
         view.types &= frozenset(t for v in values for t in _type_of(v))
-    view.pattern = view.pattern or (raw["pattern"] if isinstance(raw.get("pattern"), str) else "")
+    view.pattern = _both(view.pattern, _text(raw, "pattern"))
     said = raw.get("format")
     if isinstance(said, str) and said not in _CONTENT:
-        view.format = view.format or said
-    view.exclusion = view.exclusion or (json.dumps(raw["not"], sort_keys=True, default=str) if "not" in raw else "")
+        view.format = _both(view.format, said)
+    if raw.get("not", False) is not False:
+        view.exclusion = view.exclusion or json.dumps(raw["not"], sort_keys=True, default=str)
     view.unique |= raw.get("uniqueItems") is True
+
+
+def _both(one: str, other: str) -> str:
+    """Two conditions a value must meet, in one text that does not depend on their order."""
+    known = one.split(_AND) if one else []
+    return _AND.join(sorted({*known, other})) if other else one
 
 
 def _merge_notes(view: View, raw: Mapping[str, Any]) -> None:
@@ -254,8 +268,18 @@ def _merge_limits(view: View, raw: Mapping[str, Any]) -> None:
             continue
         known = view.limits.get(keyword)
         view.limits[keyword] = value if known is None else (max if larger_is_tighter else min)(known, value)
-    if isinstance(raw.get("multipleOf"), int | float):
-        view.multiple_of = raw["multipleOf"]
+    view.multiple_of = _step(view.multiple_of, raw.get("multipleOf"))
+
+
+def _step(known: float | None, said: object) -> float | None:
+    """The multiples of two numbers are those of their least common multiple."""
+    if isinstance(said, bool) or not isinstance(said, int | float) or not 0 < said < float("inf"):
+        return known
+    if known is None:
+        return said
+    one, other = Fraction(str(known)), Fraction(str(said))
+    both = Fraction(lcm(one.numerator, other.numerator), gcd(one.denominator, other.denominator))
+    return both.numerator if both.denominator == 1 else float(both)
 
 
 def _merge_choices(view: View, choices: list[Node], way: _Way) -> None:

@@ -99,7 +99,7 @@ def _read(address: str, max_bytes: int) -> bytes:
     if address.startswith("git:"):
         return _from_git(address, max_bytes)
     if "://" in address:
-        if urlsplit(address).scheme not in {"http", "https"}:
+        if address.partition("://")[0].lower() not in {"http", "https"}:
             raise DocumentError("cannot be read: only http and https addresses are")
         return download(address, max_bytes)
     file = Path(address)

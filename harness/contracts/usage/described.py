@@ -113,9 +113,9 @@ def _collect(
         inside = walk.views.of(below)
         if not (inside.read_only if walk.way is Direction.REQUEST else inside.write_only):
             _collect(walk, below, (*path, name), above, level + 1)
-    if isinstance(view.extra, Node):
-        _collect(walk, (view.extra,), (*path, "*"), above, level + 1)
-    for items in (view.items, *((one,) for one in view.prefix)):
+    if not isinstance(view.extra, bool):
+        _collect(walk, view.extra, (*path, "*"), above, level + 1)
+    for items in (view.items, *view.prefix):
         if items:
             _collect(walk, items, (*path, "[]"), above, level + 1)
     walk.found[path] = walk.found[path] or _free(view)
@@ -123,6 +123,6 @@ def _collect(
 
 def _free(view: View) -> bool:
     """Whether a value may hold what its schema says nothing about: an object or a list without a description."""
-    names_nothing = not (view.fields or view.items or view.prefix or view.choices or isinstance(view.extra, Node))
+    names_nothing = not (view.fields or view.items or view.prefix or view.choices or not isinstance(view.extra, bool))
     may_hold = ("object" in view.types and view.extra is not False) or "array" in view.types
     return names_nothing and may_hold and view.enum is None

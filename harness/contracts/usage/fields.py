@@ -114,7 +114,7 @@ def _lines(lines: _Lines, touch: Touch) -> list[_Line]:
     fits = [
         line
         for known, line in lines.items()
-        if "*" in known and len(known) == len(path) and all(map(unify, known, path))
+        if ("*" in known or "*" in path) and len(known) == len(path) and all(map(unify, known, path))
     ]
     if not fits:
         inside = any(line.open and begins(path, known) for known, line in lines.items())

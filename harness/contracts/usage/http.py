@@ -11,7 +11,7 @@ from harness.contracts.documents.nodes import Node, escape
 from harness.contracts.pacts import Interaction, Pact
 from harness.contracts.usage.model import Touch, Unmatched, Use, Used
 from harness.contracts.usage.operations import Found, Operations
-from harness.contracts.usage.touches import by_key, contents, file_of, object_at, touches
+from harness.contracts.usage.touches import by_key, contents, file_of, object_at, ruled, touches
 
 __all__ = ["lay_http"]
 
@@ -29,7 +29,7 @@ def lay_http(operations: Operations, pact: Pact, interaction: Interaction, place
     documented = _documented(found, status)
     found_touches = (*_parameters(request, found, place), *_bodies(pact, request, response, documented, place))
     exact = not object_at(response, "matchingRules").get("status")
-    statuses = frozenset({status, documented}) if exact else frozenset[str]()
+    statuses = frozenset(_names(status, documented)) if exact else frozenset[str]()
     return Used(
         consumer=pact.consumer,
         description=interaction.description,
@@ -44,8 +44,17 @@ def lay_http(operations: Operations, pact: Pact, interaction: Interaction, place
 
 def _documented(found: Found, status: str) -> str:
     known = [name for name, _ in found.operation.node.get("responses").items()]
-    wanted = (status, f"{status[:1]}XX", f"{status[:1]}xx", "default")
-    return next((name for name in wanted if name in known), status)
+    return next((name for name in _wanted(status) if name in known), status)
+
+
+def _wanted(status: str) -> tuple[str, ...]:
+    return status, f"{status[:1]}XX", f"{status[:1]}xx", "default"
+
+
+def _names(status: str, documented: str) -> tuple[str, ...]:
+    """What a status may be called where another version of the document says more of it: any name before its own."""
+    wanted = _wanted(status)
+    return wanted[: wanted.index(documented) + 1]
 
 
 def _parameters(request: Mapping[str, Any], found: Found, place: str) -> Iterator[Touch]:
@@ -57,7 +66,7 @@ def _parameters(request: Mapping[str, Any], found: Found, place: str) -> Iterato
     sent |= {("header", name, "headers") for name in headers}
     sent |= {("path", name, "path") for name in found.values}
     for kind, name, key in sorted(sent):
-        yield Touch(Use.SENDS, Part(PartKind.PARAMETER, name, kind), (), f"{place}/request/{key}")
+        yield Touch(Use.SENDS, Part(PartKind.PARAMETER, name, kind), (), f"{place}/request/{key}", opaque=True)
 
 
 def _query_names(request: Mapping[str, Any]) -> set[str]:
@@ -106,7 +115,10 @@ def _bodies(
         body, below = contents(pact, holder, "body", f"{place}/{key}")
         if body is None:
             continue
-        yield from touches(body, Touch(use, part, (), below, opaque=by_key(holder) or isinstance(body, str)))
+        whole = Touch(use, part, (), below, opaque=by_key(holder) or isinstance(body, str))
+        yield from touches(body, whole)
+        if use is Use.READS:
+            yield from ruled(holder, f"{place}/{key}", whole)
     for name in object_at(response, "headers"):
         part = Part(PartKind.RESPONSE_HEADER, str(name).lower(), status=status)
-        yield Touch(Use.READS, part, (), f"{place}/response/headers/{escape(str(name))}")
+        yield Touch(Use.READS, part, (), f"{place}/response/headers/{escape(str(name))}", opaque=True)

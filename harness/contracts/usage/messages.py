@@ -13,7 +13,7 @@ from harness.contracts.compat.views import Views
 from harness.contracts.documents.nodes import Node, escape
 from harness.contracts.pacts import Interaction, InteractionKind, Pact
 from harness.contracts.usage.model import Touch, Unmatched, Use, Used
-from harness.contracts.usage.touches import by_key, contents, file_of, object_at, touches
+from harness.contracts.usage.touches import by_key, contents, file_of, object_at, ruled, touches
 
 __all__ = ["Messages", "lay_message"]
 
@@ -154,7 +154,11 @@ def _lay(
         )
         headers = (
             Touch(
-                use, Part(PartKind.MESSAGE_HEADERS, message.name), (str(name),), f"{pointer}/{key}/{escape(str(name))}"
+                use,
+                Part(PartKind.MESSAGE_HEADERS, message.name),
+                (str(name),),
+                f"{pointer}/{key}/{escape(str(name))}",
+                opaque=True,
             )
             for name in metadata
             if known.describes(message, str(name))
@@ -167,8 +171,14 @@ def _lay(
                 pointer=place,
                 operation=message.operation,
                 message=message.name,
-                touches=() if turned else (*touches(content, payload), *headers),
+                touches=() if turned else (*touches(content, payload), *_matched(holder, pointer, payload), *headers),
                 blind=turned,
             )
         )
     return used
+
+
+def _matched(holder: Mapping[str, Any], pointer: str, payload: Touch) -> Iterator[Touch]:
+    """What matchers speak of is read; what a service sends is its example alone."""
+    if payload.use is Use.READS:
+        yield from ruled(holder, pointer, payload)

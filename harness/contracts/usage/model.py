@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.contracts.compat.changes import Part
+from harness.contracts.compat.repeats import Repeat
 
-__all__ = ["FieldUse", "Hit", "Touch", "Unmatched", "Use", "Used", "begins", "is_item", "unify"]
+__all__ = ["FieldUse", "Hit", "Touch", "Unmatched", "Use", "Used", "begins", "is_item", "leads", "unify"]
 
 
 class Use(StrEnum):
@@ -131,6 +132,33 @@ def unify(one: str, other: str) -> bool:
     return one == other or "*" in {one, other} or (is_item(one) and is_item(other))
 
 
-def begins(path: tuple[str, ...], beginning: tuple[str, ...]) -> bool:
+def begins(path: tuple[str, ...], beginning: tuple[str, ...], repeats: Sequence[Repeat] = ()) -> bool:
     """Whether `path` is `beginning` or lies inside of it."""
-    return len(path) >= len(beginning) and all(map(unify, path, beginning))
+    return any(len(beginning) in places for places in _places(path, beginning, repeats))
+
+
+def leads(path: tuple[str, ...], to: tuple[str, ...], repeats: Sequence[Repeat] = ()) -> bool:
+    """Whether `path` is on the way to `to`, or is it."""
+    return all(_places(path, to, repeats))
+
+
+def _places(path: tuple[str, ...], pattern: tuple[str, ...], repeats: Sequence[Repeat]) -> Iterator[frozenset[int]]:
+    """Before each step of `path` and after the last, how much of `pattern` it can have come through."""
+    here = _skipped({0}, repeats)
+    yield here
+    for step in path:
+        reached = {at + 1 for at in here if at < len(pattern) and unify(step, pattern[at])}
+        for repeat in repeats:
+            within = any(repeat.start <= at <= repeat.stop for at in here)
+            if within and any(unify(step, one) for one in repeat.steps):
+                reached |= {repeat.stop}
+        here = _skipped(reached, repeats)
+        yield here
+
+
+def _skipped(places: set[int], repeats: Sequence[Repeat]) -> frozenset[int]:
+    """What stands where something repeats need not stand there."""
+    for repeat in sorted(repeats, key=lambda r: r.start):
+        if repeat.start in places:
+            places.add(repeat.stop)
+    return frozenset(places)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -9,7 +10,9 @@ from harness.contracts.documents.nodes import escape
 from harness.contracts.pacts import Interaction, InteractionKind, Pact, file_name
 from harness.contracts.usage.model import Touch
 
-__all__ = ["by_key", "contents", "file_of", "object_at", "placed", "touches"]
+__all__ = ["by_key", "contents", "file_of", "object_at", "placed", "ruled", "touches"]
+
+_STEP = re.compile(r"""\.([^.\[\]]+)|\[(?:'([^']*)'|"([^"]*)"|(\d+|\*))\]""")
 
 
 _OF_ANY_NAME = {"eachkey", "eachvalue", "values"}
@@ -69,3 +72,52 @@ def touches(value: object, touch: Touch) -> Iterator[Touch]:
     for token, key, below in items:
         path = (*touch.path, token)
         yield from touches(below, Touch(touch.use, touch.part, path, f"{touch.pointer}/{key}", opaque=touch.opaque))
+
+
+def ruled(holder: Mapping[str, Any], below: str, whole: Touch) -> Iterator[Touch]:
+    """Places that matchers speak of: an example need not show them all, and `$.*.name` speaks of more than it shows.
+
+    Args:
+        holder: the request, response or message whose matchers are meant. below: RFC 6901 pointer to it.
+        whole: the touch of its body or contents as a whole.
+    """
+    rules = object_at(holder, "matchingRules")
+    grouped = next((k for k in ("body", "contents") if isinstance(rules.get(k), Mapping)), "")
+    pointer = f"{below}/matchingRules" + (f"/{grouped}" if grouped else "")
+    for said, matcher in object_at(rules, grouped).items() if grouped else rules.items():
+        expression = str(said)
+        if not grouped:  # version 2 has one list for everything
+            if not expression.startswith("$.body"):
+                continue
+            expression = "$" + expression.removeprefix("$.body")
+        yield from _ruled(expression, matcher, (), Touch(whole.use, whole.part, (), f"{pointer}/{escape(str(said))}"))
+
+
+def _ruled(expression: str, matcher: object, base: tuple[str, ...], touch: Touch) -> Iterator[Touch]:
+    path = _steps(expression)
+    if path is None:  # in doubt, everything is used
+        yield Touch(touch.use, touch.part, base, touch.pointer, opaque=True)
+        return
+    path = (*base, *path)
+    yield Touch(touch.use, touch.part, path, touch.pointer)
+    listed = matcher.get("matchers") if isinstance(matcher, Mapping) else None
+    for one in listed if isinstance(listed, list) else ():
+        variants = one.get("variants") if isinstance(one, Mapping) else None
+        for variant in variants if isinstance(variants, list) else ():
+            inside = object_at(variant, "rules") if isinstance(variant, Mapping) else {}
+            for said, inner in inside.items():
+                yield from _ruled(str(said), inner, (*path, "[]"), touch)
+
+
+def _steps(expression: str) -> tuple[str, ...] | None:
+    """A JSON path as the steps of a place in a schema; None for one that says more than names and positions."""
+    found: list[str] = []
+    at = 1 if expression[:1] == "$" else 0
+    while at < len(expression):
+        step = _STEP.match(expression, at)
+        if step is None:
+            return None
+        named = next((text for text in step.groups()[:3] if text is not None), None)
+        found.append("[]" if named is None else named)
+        at = step.end()
+    return tuple(found)

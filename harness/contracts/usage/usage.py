@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.contracts.compat.changes import Change, Part, PartKind
-from harness.contracts.compat.rules import Direction
+from harness.contracts.compat.rules import Direction, Level
 from harness.contracts.documents.nodes import Node
 from harness.contracts.pacts import InteractionKind, Pact
 from harness.contracts.usage.described import described
 from harness.contracts.usage.fields import field_uses
 from harness.contracts.usage.http import lay_http
 from harness.contracts.usage.messages import Messages, lay_message
-from harness.contracts.usage.model import FieldUse, Hit, Touch, Unmatched, Used, begins, is_item
+from harness.contracts.usage.model import FieldUse, Hit, Touch, Unmatched, Used, begins, leads
 from harness.contracts.usage.operations import Operations, operation_key
 from harness.contracts.usage.touches import placed
 
@@ -50,11 +50,11 @@ class Usage:
 
     def affected(self, change: Change) -> tuple[Hit, ...]:
         """Whom a change concerns, sorted by consumer; in doubt, a consumer is named."""
-        spots = change.spots or ((change.operation, change.part, change.path),)
+        spots = change.spots or ((change.operation, change.part, change.path, change.repeats),)
         hits: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
-        for name, part, path in spots:
+        for name, part, path, repeats in spots:
             concerned = self._of(name)
-            spot = replace(change, operation=name, part=part, path=path) if concerned else change
+            spot = replace(change, operation=name, part=part, path=path, repeats=repeats) if concerned else change
             for used in concerned:
                 places = [used.place] if _turned(name) else _places(used, spot)
                 if places:
@@ -62,6 +62,11 @@ class Usage:
                     texts[used.description] = None
                     found.update(dict.fromkeys(places))
         return tuple(Hit(name, tuple(texts), tuple(places)) for name, (texts, places) in sorted(hits.items()))
+
+    def level(self, change: Change, hits: Iterable[Hit]) -> Level:
+        """How bad a change is for those it concerns, by the specification or because they expect what is gone."""
+        expected = change.rule == "error_status_removed" and change.level is Level.COMPATIBLE and any(hits)
+        return Level.WARNING if expected else change.level
 
     def _of(self, operation: str) -> list[Used]:
         """Interactions with an operation; of what is no operation that is called, those that may have to do with it."""
@@ -128,19 +133,30 @@ def _field_places(used: Used, change: Change) -> list[str]:
     """As `_places`, for a change of something that has fields."""
     part, whole = change.part, [used.place]
     touched = [t for t in used.touches if _concerns(used, t, part)]
-    hit = [t for t in touched if begins(t.path, change.path) or (t.opaque and begins(change.path, t.path))]
-    if change.direction is Direction.REQUEST and "required" in change.rule.split("_"):
+    again = change.repeats
+    hit = [t for t in touched if begins(t.path, change.path, again) or (t.opaque and leads(t.path, change.path, again))]
+    if change.direction is Direction.REQUEST and _is_about_leaving_out(change):
         return whole if _lacks(change.path, touched, hit) else []
     if not change.path and "media_type" in change.rule:
         return whole if touched or not part.status or _status_fits(used, part) else []
     return [f"{used.file}:{t.pointer}" for t in hit]
 
 
+def _is_about_leaving_out(change: Change) -> bool:
+    """Whether a change concerns those who do not send something: it is asked for now, or means something else."""
+    asked = "required" in change.rule.split("_") or change.rule == "default_changed"
+    return asked or (change.rule == "field_not_read_only" and change.level is Level.BREAKING)
+
+
 def _lacks(path: tuple[str, ...], touched: list[Touch], hit: list[Touch]) -> bool:
-    """Whether something that is required from now on is not sent, or not surely: one item of a list may have it only."""
-    if any(not t.opaque for t in hit) and not any(is_item(token) or token == "*" for token in path):
-        return False
-    return not path or any(begins(t.path, path[:-1]) or (t.opaque and begins(path, t.path)) for t in touched)
+    """Whether something is not sent, or not surely, where what it belongs to is: every item of a list has its own."""
+    if not path:
+        return not hit
+    if any(t.opaque and begins(path, t.path) for t in touched):
+        return True
+    sent = {t.pointer.rpartition("/")[0] for t in hit if len(t.path) == len(path)}
+    around = [t for t in touched if len(t.path) == len(path) - 1 and begins(t.path, path[:-1])]
+    return any(t.pointer not in sent for t in around)
 
 
 def _status_fits(used: Used, part: Part) -> bool:

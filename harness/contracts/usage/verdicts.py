@@ -73,12 +73,14 @@ class Verdicts:
 
     def of(self, change: Change) -> Consequence:
         """What `change` means: with consumers it hits, without any, and where that is not known."""
-        hits = self.usage.affected(change) if change.level is not Level.COMPATIBLE else ()
-        plain = _PLAIN[change.level]
+        hits = self.usage.affected(change)
+        level = self.usage.level(change, hits)
+        hits = hits if level is not Level.COMPATIBLE else ()
+        plain = _PLAIN[level]
         if hits:
             verb = "breaks" if change.level is Level.BREAKING else "concerns"
             places = tuple(place for hit in hits for place in hit.places)
-            return Consequence(change.level, f"{verb} {who(hits)}", plain, places)
+            return Consequence(level, f"{verb} {who(hits)}", plain, places)
         if change.level is not Level.BREAKING or not self.usage.used:
             unknown = f" {self.doubt}" if change.level is Level.BREAKING else ""
             return Consequence(change.level, "", plain + unknown)

@@ -40,6 +40,17 @@ def told_apart(name: str, **mapping: str) -> dict[str, Any]:
 OLD_DAY = {**S, "deprecated": True, "x-sunset": "2020-01-01"}
 LONG, SHORT = {**S, "maxLength": 9}, {**S, "maxLength": 3}
 
+P_A, T_S, M_1 = {**S, "pattern": "^a"}, {"type": "array", "prefixItems": [S]}, {"additionalProperties": {"minimum": 1}}
+
+
+def both(*parts: Any) -> dict[str, Any]:
+    return {"allOf": list(parts)}
+
+
+def by(step: int) -> dict[str, Any]:
+    return {**I, "multipleOf": step}
+
+
 KINDS = [{**obj("k", k={"const": name}), "title": name} for name in "abc"]
 
 #: rule, old, new, how bad it is for a request and for a response (None: another rule tells it there)
@@ -107,6 +118,13 @@ TABLE: list[tuple[str, Any, Any, Level | None, Level | None]] = [
     ("type_narrowed", {"type": "array"}, {"type": "array", "items": S}, B, C),
     ("type_narrowed", {"type": "object"}, {"type": "object", "additionalProperties": S}, B, C),
     ("type_narrowed", {"type": "array"}, {"type": "array", "prefixItems": [S]}, B, C),
+    ("pattern_changed", both(P_A, {"pattern": "b$"}), both(P_A, {"pattern": "c$"}), B, B),
+    ("pattern_changed", both(P_A), both(P_A, {"pattern": "c$"}), B, C),
+    ("format_changed", both({"format": "uri"}, {"format": "a"}), both({"format": "uri"}, {"format": "b"}), W, W),
+    ("type_changed", both(T_S, {"prefixItems": [{}, I]}), both(T_S, {"prefixItems": [{}, S]}), B, B),
+    ("type_changed", both(M_1, {"additionalProperties": I}), both(M_1, {"additionalProperties": S}), B, B),
+    ("limit_tightened", both(by(6), by(4)), both(by(8), by(9)), B, C),
+    ("limit_loosened", both(by(8), by(9)), both(by(6), by(4)), C, B),
 ]
 CASES = [
     (rule, old, new, way, level)
@@ -165,6 +183,20 @@ def test_what_was_not_worked_out_is_said_and_is_a_warning() -> None:
         ({"type": "array", "items": [S]}, {"type": "array", "prefixItems": [S]}),
         ({"allOf": [obj("a", a=S), obj(b=I)]}, obj("a", a=S, b=I)),
         ({"type": "object", "additionalProperties": True}, {"type": "object", "additionalProperties": {}}),
+        (both(by(2), by(3)), by(6)),
+        (both(P_A, {"pattern": "b$"}), both({"pattern": "b$"}, P_A)),
+        ({**S, "pattern": "^[0-9]{1,}-$"}, {**S, "pattern": "^\\d+\\-$"}),
+        ({**S, "pattern": ".*"}, S),
+        ({**S, "not": False}, S),
+        ({**obj("a", a=S), "if": {"required": ["a"]}}, obj("a", a=S)),
+        ({**obj(a=S), "patternProperties": {}, "dependentRequired": {}}, obj(a=S)),
+        ({**obj(a=S), "unevaluatedProperties": False}, closed(a=S)),
+        ({"oneOf": [obj("k", "c", k={"const": n}, c=S) for n in "ab"]}, {**obj("c", c=S), "oneOf": KINDS[:2]}),
+        (
+            {"oneOf": [obj(a={"enum": ["x", "y"]}), obj("b", b=S)]},
+            {"oneOf": [obj("b", b=S), obj(a={"enum": ["y", "x"]})]},
+        ),
+        ({"anyOf": [{**obj("a", "b", a=S, b=I), "title": "A"}, S]}, {"anyOf": [S, obj("b", "a", b=I, a=S)]}),
     ],
 )
 @pytest.mark.parametrize("way", Direction)
@@ -223,3 +255,72 @@ def test_hostile_schemas_neither_raise_nor_hang(hostile: Any) -> None:
 def test_a_schema_that_doubles_at_every_step_ends() -> None:
     assert list(SchemaComparer().compare(laughing(), laughing(), Spot(Direction.REQUEST, "x", "x"))) == []
     assert list(SchemaComparer().compare(laughing(), Node({}, I), Spot(Direction.REQUEST, "x", "x")))
+
+
+@pytest.mark.parametrize("way", Direction)
+def test_steps_of_which_neither_is_part_of_the_other_break_whoever_reads_or_sends(way: Direction) -> None:
+    told = found(by(2), by(3), way)
+
+    assert {c.level for c in told} == {B, C}
+    [worst] = [c for c in told if c.level is B]
+    assert int(worst.example) % (2 if way is Direction.REQUEST else 3) == 0
+    assert int(worst.example) % (3 if way is Direction.REQUEST else 2) != 0
+
+
+def test_alternatives_put_in_place_of_one_schema_take_less_than_it_did() -> None:
+    old, new = obj("x", x=S), {"oneOf": [obj("k", "x", k={"const": n}, x=I) for n in "ab"]}
+
+    worst = [c for c in found(old, new, Direction.REQUEST) if c.level is B]
+
+    assert [c.rule for c in worst] == ["values_narrowed"]
+    example = json.loads(worst[0].example)
+    assert Draft202012Validator(old).is_valid(example)
+    assert not Draft202012Validator(new).is_valid(example)
+
+
+def test_a_field_that_moves_into_alternatives_with_another_type_breaks_who_reads_it() -> None:
+    new = {"oneOf": [obj("k", "x", k={"const": n}, x=I) for n in "ab"]}
+
+    told = found(obj("x", x=S), new, Direction.RESPONSE)
+
+    assert "type_changed" in {c.rule for c in told if c.level is B}
+
+
+def test_an_alternative_that_changes_is_compared_with_itself_wherever_it_stands() -> None:
+    old = {"oneOf": [obj("a", a=S), obj("b", b=S), obj("c", c=S)]}
+    new = {"oneOf": [obj("c", c=S), obj("b", b=I), obj("a", a=S)]}
+
+    assert {(c.rule, c.path) for c in found(old, new, Direction.RESPONSE)} == {("type_changed", ("b",))}
+
+
+def test_a_place_that_only_the_new_document_has_is_not_said_to_be_in_the_old_one() -> None:
+    [change] = found({"type": "array", "items": S}, {"type": "array"}, Direction.RESPONSE)
+
+    assert (change.pointer, change.new_pointer) == ("/old/items", "")
+
+
+def test_what_is_refused_beside_a_reference_is_what_the_reference_does_not_name() -> None:
+    def document(**fields: Any) -> Node:
+        schema = {"$ref": "#/components/schemas/A", "unevaluatedProperties": False}
+        return Node({"components": {"schemas": {"A": obj(**fields)}}}, schema, "/x")
+
+    spot = Spot(Direction.REQUEST, "POST /x", "POST /x")
+    told = list(SchemaComparer().compare(document(a=S, b=S), document(a=S), spot))
+
+    assert ("field_refused", B, ("b",)) in {(c.rule, c.level, c.path) for c in told}
+    assert {tuple(json.loads(c.example)) for c in told if c.example} == {("a", "b")}
+
+
+def test_what_a_reference_leads_to_counts_also_where_more_stands_beside_it() -> None:
+    def document(schema: Any) -> Node:
+        return Node({"x": {"A": schema}}, {"$ref": "#/x/A", "minLength": 1, "default": {"$ref": "no reference"}}, "/x")
+
+    told = SchemaComparer().compare(document(S), document(I), Spot(Direction.REQUEST, "POST /x", "POST /x"))
+
+    assert [c.rule for c in told] == ["type_changed"]
+
+
+def test_a_field_that_moves_into_alternatives_not_all_of_which_require_it_may_be_left_out() -> None:
+    told = found(obj("a", a=S), {"anyOf": [obj("a", "k", a=S, k=S), obj(a=S)]}, Direction.RESPONSE)
+
+    assert ("field_optional", B) in {(c.rule, c.level) for c in told}

@@ -63,7 +63,10 @@ class _Plainer:
             raise TooLargeError
         if isinstance(raw.get("$ref"), str):
             return self._referred(node, depth)
-        return self._keywords(node, depth) or True
+        made = self._keywords(node, depth)
+        if "unevaluatedProperties" in made and not {*_BESIDE, "additionalProperties"} & made.keys():
+            made["additionalProperties"] = made.pop("unevaluatedProperties")
+        return made or True
 
     def _referred(self, node: Node, depth: int) -> Plain:
         target = node.followed()
@@ -79,7 +82,7 @@ class _Plainer:
             if self._above.pop(key):
                 self.defs[f"s{key}"] = referred
         beside = self._keywords(Node(node.root, {k: v for k, v in node.raw.items() if k != "$ref"}), depth)
-        return {"allOf": [referred, beside]} if beside else referred
+        return {**beside, "allOf": [referred, *beside.get("allOf", ())]} if beside else referred
 
     def _keywords(self, node: Node, depth: int) -> dict[str, Any]:
         raw, made = node.raw, dict[str, Any]()
@@ -100,6 +103,7 @@ class _Plainer:
                 if gone and "required" in made:
                     made["required"] = [name for name in made["required"] if name not in gone]
         _add_range(raw, made)
+        _drop_idle(made)
         if "dependencies" in raw:
             self._add_dependencies(node, made, depth)
         tuple_items = node.here("items").list()
@@ -124,6 +128,27 @@ class _Plainer:
         return (isinstance(raw, Mapping) and raw.get(self._hidden) is True) or (
             isinstance(node.raw, Mapping) and node.raw.get(self._hidden) is True
         )
+
+
+#: What says nothing, by keyword: any value has met it.
+_IDLE: dict[str, object] = {
+    **{keyword: {} for keyword in ("patternProperties", "dependentRequired", "dependentSchemas")},
+    "propertyNames": True,
+    "not": False,
+    "pattern": ".*",
+}
+#: With one of these beside it, `unevaluatedProperties` is about more than what stands in the same schema.
+_BESIDE = ("allOf", "anyOf", "oneOf", "if", "dependentSchemas", "dependencies")
+
+
+def _drop_idle(made: dict[str, Any]) -> None:
+    """Leave out what changes nothing, so that it is no difference."""
+    for keyword, idle in _IDLE.items():
+        if keyword in made and made[keyword] == idle and type(made[keyword]) is type(idle):
+            del made[keyword]
+    if "unevaluatedProperties" not in made and ("if" not in made or not {"then", "else"} & made.keys()):
+        for keyword in ("if", "then", "else"):
+            made.pop(keyword, None)
 
 
 def _add_range(raw: Mapping[str, Any], made: dict[str, Any]) -> None:

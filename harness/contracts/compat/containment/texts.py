@@ -32,6 +32,10 @@ def texts(a: Shape, near: list[Shape], rng: Random) -> Iterator[str]:
         parsed = _parser.parse(pattern)
         for _ in range(_TRIES):
             yield _fitting(parsed, rng)
+    together = [_parser.parse(p) for p in sorted(a.patterns) if len(p) <= _MAX_LENGTH]
+    if len(together) > 1:  # one pattern may be about the beginning, another about the end
+        for order in (together, together[::-1]) * _TRIES:
+            yield "".join(_fitting(parsed, rng) for parsed in order)
 
 
 def _fitting(parsed: Any, rng: Random) -> str:
