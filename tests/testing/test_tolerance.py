@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CLIENT = """
 import json
 from dataclasses import dataclass
@@ -318,3 +320,35 @@ def test_it(pact):
     assert record["pinned"] == ["$.status"]
     assert record["unread"] == ["$.id", "$.lines[*].n", "$.title"]
     assert record["read"] == ["$.price"]
+
+
+@pytest.mark.parametrize("version", ["V2", "V3"])
+def test_contracts_of_older_specifications_are_varied_just_as_well(tmp_path: Path, version: str) -> None:
+    test = f"""
+def test_it(pact):
+    contract = pact("orders", "catalog").with_specification("{version}")
+    body = {{"status": "on-sale", "title": match.str("x"), "items": match.each_like({{"price": match.int(1)}}, min=1)}}
+    (
+        contract.upon_receiving("a record").with_request("GET", "/records/1")
+        .will_respond_with(200).with_body(body, content_type="application/json")
+    )
+    with contract.serve() as server:
+        assert client.the_only(f"{{server.url}}/records/1") == 1
+"""
+
+    [record], _ = replayed(tmp_path, test, code=1)
+
+    assert "the list at $.items" in record["differences"][0]
+
+
+def test_a_message_contract_of_an_older_specification_is_varied_just_as_well(tmp_path: Path) -> None:
+    test = """
+def test_it(pact):
+    contract = pact("orders", "catalog").with_specification("V3")
+    contract.upon_receiving("a price", "Async").with_body(RECORD, content_type="application/json")
+    contract.verify(lambda body, _: client.read_event(body), "Async")
+"""
+
+    [record], _ = replayed(tmp_path, test, code=1)
+
+    assert record["differences"] == ['$ of the answer to message 1 has a further field "harness_extra": null']

@@ -37,14 +37,12 @@ class Replay:
         seen: the answers as they were before the edits, in the order of their arrival.
         disturbed: whether something came between that is no fault of the answers: a request the contract does not
             have, or a mock server that did not answer.
-        raised: what message handlers raised, before pact wrapped it.
     """
 
     def __init__(self, edits: Sequence[Edit] = ()) -> None:
         self.edits = tuple(edits)
         self.seen: list[Answer] = []
         self.disturbed = False
-        self.raised: list[Exception] = []
         self._lock = threading.Lock()
 
     def shown(self, answer: Answer) -> Answer:

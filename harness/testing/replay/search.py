@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.contracts.consumer.testlog import Replayed
+from harness.testing.replay.contracted import body_rules
 from harness.testing.replay.edits import Answer, Edit, Kind, Site, sites
 from harness.testing.replay.judge import Blame, Failure, judge
 from harness.testing.replay.reading import probes, spot
@@ -176,8 +177,7 @@ class _Search:
         first: dict[str, Answer] = {}
         for answer in replay.seen:
             first.setdefault(answer.exchange, answer)
-        contracts = [i for pact in self.pacts for i in pact.get("interactions", ())]
-        known = [(answer, _rules(answer, contracts)) for answer in first.values()]
+        known = [(answer, body_rules(answer, self.pacts)) for answer in first.values()]
         self.fields = [edit for answer, rules in known for edit in probes(answer, rules)]
         return [site for answer, rules in known for site in sites(answer, rules)], ""
 
@@ -251,39 +251,3 @@ def _starts(places: Sequence[Site]) -> list[tuple[Edit, ...]]:
 
 def _other_make(edit: Edit) -> Edit:
     return Edit(edit.exchange, edit.kind, edit.path, edit.variant + 1 if edit.variant % 2 else edit.variant - 1)
-
-
-def _rules(answer: Answer, contracts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The matching rules of the interaction an answer comes from; None when it cannot be told which that is."""
-    body = answer.decoded()
-    parts = [part for contract in contracts for part in _answers(contract, answer.status)]
-    alike = [part for part in parts if _shape(_content(part)) == _shape(body)]
-    part = next((part for part in alike if _content(part) == body), alike[0] if alike else None)
-    if part is None:
-        return None
-    rules = part.get("matchingRules", {}).get("body", {})
-    return rules if isinstance(rules, dict) else {}
-
-
-def _answers(contract: Mapping[str, Any], status: int) -> list[Mapping[str, Any]]:
-    """The parts of an interaction that a consumer is shown: a response, a message, or the replies to one."""
-    response = contract.get("response")
-    if isinstance(response, dict):
-        return [response] if response.get("status", 200) == status else []
-    if isinstance(response, list):
-        return [part for part in response if isinstance(part, dict)] if not status else []
-    return [contract] if not status else []
-
-
-def _content(part: Mapping[str, Any]) -> Any:
-    body = part.get("body", part.get("contents"))
-    return body.get("content") if isinstance(body, dict) else None
-
-
-def _shape(value: Any) -> Any:
-    """A value without its values, for bodies whose parts are generated anew each time."""
-    if isinstance(value, dict):
-        return {key: _shape(member) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_shape(member) for member in value]
-    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
