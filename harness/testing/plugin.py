@@ -196,7 +196,8 @@ class _Watcher:
         self._state = state
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if not report.passed:
+        # A flaky test that will run again reports "rerun": only its last attempt counts.
+        if report.failed or report.skipped:
             self._state.unsuccessful[report.nodeid] = report.outcome
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

@@ -220,10 +220,12 @@ def _why_partial(
             return f"tests were selected with {option.replace('keyword', '-k').replace('markexpr', '-m')}"
     if any(_inside(test, config.rootpath, place.suite) for test in deselected):
         return "some tests were deselected"
-    outcomes = [outcome for test, outcome in unsuccessful.items() if _inside(test, config.rootpath, place.suite)]
-    if outcomes:
-        return f"{len(outcomes)} tests {'failed' if 'failed' in outcomes else 'were skipped'}"
-    return ""
+    outcomes = Counter(o for test, o in unsuccessful.items() if _inside(test, config.rootpath, place.suite))
+    return " and ".join(
+        f"{n} {'test' if n == 1 else 'tests'} {words if n == 1 else words.replace('was', 'were')}"
+        for words, n in (("failed", outcomes["failed"]), ("was skipped", outcomes["skipped"]))
+        if n
+    )
 
 
 def _inside(test: str, root: Path, suite: Path) -> bool:

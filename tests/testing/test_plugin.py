@@ -121,6 +121,52 @@ def test_a_failed_test_publishes_nothing_of_its_own_and_keeps_the_old(tmp_path: 
     assert descriptions(tmp_path) == ["one", "two"]
 
 
+def test_a_flaky_test_that_passes_in_the_end_leaves_the_run_complete(tmp_path: Path) -> None:
+    again = """
+import pytest
+from _pytest.runner import runtestprotocol
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    for attempt in (1, 2):
+        item.attempt = attempt
+        item._initrequest()
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        for report in reports:
+            if attempt == 1 and report.failed:
+                report.outcome = "rerun"
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
+
+@pytest.fixture
+def attempt(request):
+    return request.node.attempt
+"""
+    suite(tmp_path, again, "conftest.py")
+    suite(tmp_path, TWO_TESTS)
+    run(tmp_path, "contracts")
+    flaky = TWO_TESTS.replace('"two"', '"zwei"').replace(
+        "test_one(pact):", "test_one(pact, attempt):\n    assert attempt == 2"
+    )
+    suite(tmp_path, flaky)
+
+    done = run(tmp_path, "contracts")
+
+    assert done.returncode == 0, done.stdout
+    assert descriptions(tmp_path) == ["one", "zwei"]
+
+
+def test_why_interactions_are_left_as_they_were_is_counted_by_outcome(tmp_path: Path) -> None:
+    suite(tmp_path, TWO_TESTS)
+    run(tmp_path, "contracts")
+    more = "import pytest\n@pytest.mark.skip\ndef test_a(): pass\n@pytest.mark.skip\ndef test_b(): pass\n"
+    suite(tmp_path, more + TWO_TESTS.replace('ask(pact, "two", "/records/2", 404)', "assert 1 == 2"))
+
+    done = run(tmp_path, "contracts")
+
+    assert "1 more left as they were (1 test failed and 2 tests were skipped)" in done.stdout
+
+
 def test_two_tests_that_define_an_interaction_differently_are_both_named(tmp_path: Path) -> None:
     suite(tmp_path, TWO_TESTS.replace('"two"', '"one"'))
 
