@@ -402,6 +402,17 @@ def test_other(pact):
     assert "2 passed" in said
 
 
+def test_a_value_of_which_a_part_is_looked_for_is_not_pinned_for_nothing(tmp_path: Path) -> None:
+    test = """
+def test_it(pact):
+    assert "sale" in served(pact, lambda url: client.raw(url)["status"], RECORD | {"status": "on-sale"})
+"""
+
+    [record], _ = replayed(tmp_path, test, code=0)
+
+    assert (record["pinned"], record["read"]) == ([], ["$.status"])
+
+
 @pytest.mark.parametrize("version", ["V2", "V3"])
 def test_contracts_of_older_specifications_are_varied_just_as_well(tmp_path: Path, version: str) -> None:
     test = f"""

@@ -338,6 +338,6 @@ def test_kind(pact):
 
     told = {f.title: f.severity for f in result.findings if f.rule == "consumer.pinned_value"}
     assert told == {
-        "test_id asks for one value of $.note, which web never reads": Severity.WARNING,
-        "test_kind asks for one value of $.note, which web never reads": Severity.WARNING,
+        "test_id pins $.note, although any other value would do": Severity.WARNING,
+        "test_kind pins $.note, although any other value would do": Severity.WARNING,
     }
