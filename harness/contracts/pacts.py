@@ -238,24 +238,24 @@ def write_pact(pact: Pact, folder: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class MergeConflict:
-    """Two tests define one interaction differently.
+    """Two tests do not agree.
 
     Args:
         tests: ids of the two tests, sorted.
+        what: what they do differently, as verb and object.
+        remedy: what to do about it.
     """
 
     consumer: str
     provider: str
-    description: str
-    states: tuple[str, ...]
     tests: tuple[str, str]
+    what: str
+    remedy: str
 
     def __str__(self) -> str:
-        given = f" (given {', '.join(self.states)})" if self.states else ""
         first, second = self.tests
         return (
-            f'{first} and {second} define "{self.description}"{given} between {self.consumer} and {self.provider} '
-            "differently; give one of them another description or another provider state"
+            f"{first} and {second} {self.what} between {self.consumer} and {self.provider} differently; {self.remedy}"
         )
 
 
@@ -267,10 +267,13 @@ class Merger:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], dict[str, dict[str, tuple[str, Interaction]]]] = {}
+        self._versions: dict[tuple[str, str], dict[int, str]] = {}
 
     def add(self, test: str, pact: Pact) -> None:
         """Take the interactions a test defined."""
         pair = self._found.setdefault((pact.consumer, pact.provider), {})
+        versions = self._versions.setdefault((pact.consumer, pact.provider), {})
+        versions[pact.version] = min(test, versions.get(pact.version, test))
         for interaction in pact.interactions:
             content = json.dumps(interaction.raw, sort_keys=True)
             variants = pair.setdefault(interaction.key, {})
@@ -279,28 +282,56 @@ class Merger:
                 variants[content] = (test, interaction)
 
     def conflicts(self) -> tuple[MergeConflict, ...]:
-        """Interactions of which there are two versions, sorted."""
+        """Interactions of which there are two versions, and pacts in two versions of the specification; sorted."""
         found = []
         for (consumer, provider), keys in self._found.items():
-            for variants in keys.values():
-                if len(variants) > 1:
-                    (one, first), (two, _) = sorted(variants.values(), key=lambda v: v[0])[:2]
-                    found.append(MergeConflict(consumer, provider, first.description, first.states, (one, two)))
+            versions = self._versions[consumer, provider]
+            if len(versions) > 1:
+                one, two = sorted(versions.values())[:2]
+                written = " and ".join(map(str, sorted(versions)))
+                remedy = f"they use {written}, and one pact is written in one: call with_specification alike in all"
+                found.append(MergeConflict(consumer, provider, (one, two), "set the specification's version", remedy))
+                continue
+            found += [
+                _conflict(consumer, provider, variants.values()) for variants in keys.values() if len(variants) > 1
+            ]
         return tuple(sorted(found, key=str))
 
     def pacts(self) -> tuple[Pact, ...]:
         """The merged pacts, sorted by consumer and provider; of a conflict, the version of the first test by name."""
         return tuple(
-            Pact(consumer, provider, tuple(min(v.values(), key=lambda x: x[0])[1] for v in keys.values()))
+            Pact(
+                consumer,
+                provider,
+                tuple(min(v.values(), key=lambda x: x[0])[1] for v in keys.values()),
+                version=max(self._versions[consumer, provider]),
+            )
             for (consumer, provider), keys in sorted(self._found.items())
         )
 
 
+def _conflict(consumer: str, provider: str, variants: Iterable[tuple[str, Interaction]]) -> MergeConflict:
+    """What to say of the variants of one interaction, of which there are at least two."""
+    (one, first), (two, _) = sorted(variants, key=lambda v: v[0])[:2]
+    given = f" (given {', '.join(first.states)})" if first.states else ""
+    remedy = "give one of them another description or another provider state"
+    return MergeConflict(consumer, provider, (one, two), f'define "{first.description}"{given}', remedy)
+
+
 def overlay(base: Pact, newer: Pact) -> Pact:
-    """`newer` laid over `base`: interactions only `base` has are kept."""
+    """`newer` laid over `base`: interactions only `base` has are kept.
+
+    Raises:
+        PactError: when they are written in different versions of the specification, which cannot be mixed.
+    """
     keys = {i.key for i in newer.interactions}
     kept = tuple(i for i in base.interactions if i.key not in keys)
-    return Pact(newer.consumer, newer.provider, (*newer.interactions, *kept))
+    if kept and base.version != newer.version:
+        raise PactError(
+            f"is written in version {base.version} of the Pact specification, and this part of the tests uses "
+            f"version {newer.version}: run the whole suite once"
+        )
+    return Pact(newer.consumer, newer.provider, (*newer.interactions, *kept), newer.version)
 
 
 def same(one: Iterable[Interaction], other: Iterable[Interaction]) -> bool:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import inspect
 import json
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from harness.contracts.pacts import Interaction, InteractionKind, pact_from_json
 
 if TYPE_CHECKING:
     from pact import Pact
@@ -14,6 +18,10 @@ if TYPE_CHECKING:
     from harness.testing.replay.rerun import Replay
 
 __all__ = ["NotExercisedError", "PactFactory"]
+
+
+#: What `Pact.verify` calls the kinds of messages.
+_MESSAGES = {"Async": InteractionKind.ASYNC, "Sync": InteractionKind.SYNC}
 
 
 class NotExercisedError(AssertionError):
@@ -82,7 +90,8 @@ class _Checks:
         super().__init__(consumer, provider)  # type: ignore[call-arg]  # a mixin in front of pact.Pact
         self._parties = f"{consumer} -> {provider}"
         self._servers: list[Any] = []
-        self._handled = 0
+        self._handled: Counter[str] = Counter()
+        self._refused: list[str] = []
         self._replies_shown = False
 
     def serve(self, addr: str = "127.0.0.1", port: int = 0, *args: Any, **options: Any) -> Any:
@@ -105,15 +114,36 @@ class _Checks:
         self._replies_shown |= replies is not None
 
         def counting(body: Any, metadata: Any) -> Any:
-            self._handled += 1
+            self._handled[kind] += 1
             shown = () if replies is None else (next(replies),)
-            if self.replay is None:
-                return handler(body, metadata, *shown)
+            try:
+                return self._give(handler, body, metadata, *shown)
+            except Exception as error:
+                self._refused.append(f"its handler raised {type(error).__name__}: {error}")
+                raise
+
+        try:
+            return super().verify(counting, kind, **options)  # type: ignore[misc]  # pact.Pact has it
+        except Exception as error:
+            errors = getattr(error, "errors", None)
+            if not errors:
+                raise
+            error.args = ("; ".join(map(str, errors)),)  # pact only says how many there are
+            raise error from errors[0].error
+
+    def _give(self, handler: Any, *shown: Any) -> Any:
+        """Give a message to its handler, in a replay as the replay makes it."""
+        if self.replay is None:
+            done = handler(*shown)
+        else:
             from harness.testing.replay.served import handle_replayed
 
-            return handle_replayed(self.replay, handler, self._handled, body, metadata, *shown)
-
-        return super().verify(counting, kind, **options)  # type: ignore[misc]  # pact.Pact has it
+            done = handle_replayed(self.replay, handler, self._handled.total(), *shown)
+        if inspect.isawaitable(done):
+            if inspect.iscoroutine(done):
+                done.close()
+            raise TypeError("the handler is asynchronous and nothing awaits it: pass one that runs it to its end")
+        return done
 
     def _replies(self) -> list[tuple[Any, ...]]:
         """Replies of every synchronous message with a request, in the order in which `Pact.verify` takes them."""
@@ -131,30 +161,36 @@ class _Checks:
             self.write_file(folder)  # type: ignore[attr-defined]  # pact.Pact has it
             written = next(Path(folder).iterdir(), None)
             raw: dict[str, Any] = json.loads(written.read_bytes()) if written else {}
-        interactions = raw.get("interactions", [])
-        http = sum("request" in i and i.get("type") == "Synchronous/HTTP" for i in interactions)
+        idle = self._why_idle(pact_from_json(raw).interactions if raw else ())
+        if idle:
+            raise NotExercisedError(f"the pact {self._parties} {idle}")
+        return raw
+
+    def _why_idle(self, interactions: Sequence[Interaction]) -> str:
+        """What was promised in the consumer's name that its code was never shown, or did not keep; empty when nothing."""
+        kinds = Counter(interaction.kind for interaction in interactions)
+        http, messages = kinds[InteractionKind.HTTP], kinds.total() - kinds[InteractionKind.HTTP]
         if not interactions:
-            raise NotExercisedError(f"the pact {self._parties} has no interactions: call upon_receiving(...)")
+            return "has no interactions: call upon_receiving(...)"
         if http and not self._servers:
-            raise NotExercisedError(
-                f"the pact {self._parties} has {http} HTTP interactions but was never served: "
+            return (
+                f"has {http} HTTP interactions but was never served: "
                 "run the consumer's client inside `with contract.serve() as server:`"
             )
-        if self._handled < len(interactions) - http:
-            raise NotExercisedError(
-                f"the pact {self._parties} has {len(interactions) - http} messages, {self._handled} of them reached "
+        handled = sum(min(self._handled[name], kinds[kind]) for name, kind in _MESSAGES.items())
+        if handled < messages:
+            return (
+                f"has {messages} messages, {handled} of them reached "
                 "a handler: call `contract.verify(handler, kind)`, and give every message a body"
             )
-        answered = sum(i.get("type") == "Synchronous/Messages" and bool(i.get("response")) for i in interactions)
+        answered = sum(i.kind is InteractionKind.SYNC and bool(i.raw.get("response")) for i in interactions)
         if answered and not self._replies_shown:
-            raise NotExercisedError(
-                f"the pact {self._parties} has {answered} synchronous messages with replies nobody was shown: "
+            return (
+                f"has {answered} synchronous messages with replies nobody was shown: "
                 'give the handler of `contract.verify(handler, "Sync")` a third parameter and read the replies there'
             )
-        unmatched = [str(m) for server in self._servers for m in server.mismatches]
-        if unmatched:
-            raise NotExercisedError(f"the pact {self._parties} was not met by its consumer: {'; '.join(unmatched)}")
-        return raw
+        unmatched = [*self._refused, *(str(m) for server in self._servers for m in server.mismatches)]
+        return f"was not met by its consumer: {'; '.join(unmatched)}" if unmatched else ""
 
 
 def _takes_replies(handler: Any) -> bool:

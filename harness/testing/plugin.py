@@ -43,6 +43,7 @@ class _State:
         deselected: files of tests that were collected and then left out.
         unsuccessful: node id and outcome of tests that failed or were skipped.
         replays: how this process replays tests; None when it does not.
+        to_replay: passed tests, in the order in which they ran, and the pacts each defined, decoded.
     """
 
     scratch: Path
@@ -52,12 +53,12 @@ class _State:
     unsuccessful: dict[str, str] = field(default_factory=dict)
     outcome: Outcome | None = None
     replays: Limits | None = None
+    to_replay: dict[pytest.Function, list[dict[str, Any]]] = field(default_factory=dict)
 
 
 _STATE = pytest.StashKey[_State]()
 _PASSED = pytest.StashKey[bool]()
 _LOG = pytest.StashKey[Any]()
-_PACTS = pytest.StashKey[list[dict[str, Any]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -134,10 +135,13 @@ def pact(request: pytest.FixtureRequest) -> Generator[PactFactory]:
             yield PactFactory(replay)
             return
     factory = PactFactory()
+    stash[_PASSED] = False  # not what an earlier attempt of a flaky test left
     yield factory
     if stash.get(_PASSED, False):
-        stash[_PACTS] = factory.finish()
-        _keep(state, "ndjson", [{"test": request.node.nodeid, "pact": raw} for raw in stash[_PACTS]])
+        made = factory.finish()
+        _keep(state, "pacts", [{"test": request.node.nodeid, "pact": raw} for raw in made])
+        if made and isinstance(request.node, pytest.Function):
+            state.to_replay[request.node] = made
 
 
 def _keep(state: _State, kind: str, records: Sequence[dict[str, Any]]) -> None:
@@ -149,21 +153,18 @@ def _keep(state: _State, kind: str, records: Sequence[dict[str, Any]]) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """Replay a test when all is said about it, so that its own outcome is never touched."""
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Replay when all tests are over: what other answers leave behind in the process must not reach their outcomes."""
     done = yield
-    state = item.config.stash[_STATE]
-    pacts = item.stash.get(_PACTS, None)
-    if state.replays is not None and pacts and isinstance(item, pytest.Function):
+    state = session.config.stash[_STATE]
+    if state.replays is not None and state.to_replay:
         from dataclasses import asdict
 
-        from harness.testing.replay.rerun import leave
-        from harness.testing.replay.search import check_tolerance
+        from harness.testing.replay.search import replay_all
 
-        try:
-            _keep(state, "replays", [asdict(check_tolerance(item, pacts, state.replays))])
-        finally:
-            leave(item, nextitem)
+        _keep(state, "waiting", [{"test": item.nodeid, "pacts": made} for item, made in state.to_replay.items()])
+        for record in replay_all(state.to_replay, state.replays):
+            _keep(state, "replays", [asdict(record)])
     return done
 
 
@@ -195,7 +196,8 @@ class _Watcher:
         self._state = state
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if not report.passed:
+        # A flaky test that will run again reports "rerun": only its last attempt counts.
+        if report.failed or report.skipped:
             self._state.unsuccessful[report.nodeid] = report.outcome
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

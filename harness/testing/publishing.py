@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,23 +142,37 @@ def _place(config: pytest.Config) -> _Place:
     return _Place(root, (root / suites.contracts).resolve(), pacts.resolve(), services)
 
 
+def _records(scratch: Path, kind: str) -> Iterator[dict[str, Any]]:
+    """What every process kept of one kind; a process that was killed may have left half a line at the end."""
+    for file in sorted(scratch.glob(f"*.{kind}")):
+        for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
 def _collect(scratch: Path) -> Merger:
     merger = Merger()
-    for file in sorted(scratch.glob("*.ndjson")):
-        for line in file.read_text(encoding="utf-8").splitlines():
-            record = json.loads(line)
-            merger.add(record["test"], pact_from_json(record["pact"]))
+    for record in _records(scratch, "pacts"):
+        merger.add(record["test"], pact_from_json(record["pact"]))
     return merger
 
 
 def _replayed(scratch: Path) -> tuple[Replayed, ...]:
-    found = []
-    for file in scratch.glob("*.replays"):
-        for line in file.read_text(encoding="utf-8").splitlines():
-            record: dict[str, Any] = json.loads(line)
-            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
-            found.append(Replayed(**fields))
-    return tuple(sorted(found, key=lambda r: r.test))
+    """Every test that was to be replayed, by node id; also those whose process did not live to do it."""
+    waiting = list(_records(scratch, "waiting"))
+    if not waiting:
+        return ()
+    from harness.testing.replay.search import not_replayed
+
+    reason = "its process ended before it was through with it"
+    found = {w["test"]: not_replayed(w["test"], w["pacts"], reason) for w in waiting}
+    found |= {r["test"]: _decoded(r) for r in _records(scratch, "replays")}
+    return tuple(found[test] for test in sorted(found))
+
+
+def _decoded(record: Mapping[str, Any]) -> Replayed:
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+    return Replayed(**fields)
 
 
 def replay_limits(config: pytest.Config) -> Limits:
@@ -206,10 +220,12 @@ def _why_partial(
             return f"tests were selected with {option.replace('keyword', '-k').replace('markexpr', '-m')}"
     if any(_inside(test, config.rootpath, place.suite) for test in deselected):
         return "some tests were deselected"
-    outcomes = [outcome for test, outcome in unsuccessful.items() if _inside(test, config.rootpath, place.suite)]
-    if outcomes:
-        return f"{len(outcomes)} tests {'failed' if 'failed' in outcomes else 'were skipped'}"
-    return ""
+    outcomes = Counter(o for test, o in unsuccessful.items() if _inside(test, config.rootpath, place.suite))
+    return " and ".join(
+        f"{n} {'test' if n == 1 else 'tests'} {words if n == 1 else words.replace('was', 'were')}"
+        for words, n in (("failed", outcomes["failed"]), ("was skipped", outcomes["skipped"]))
+        if n
+    )
 
 
 def _inside(test: str, root: Path, suite: Path) -> bool:

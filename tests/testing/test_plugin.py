@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.contracts.pacts import InteractionKind, read_pact
+
 HEADER = """
 import httpx
 
@@ -119,6 +121,52 @@ def test_a_failed_test_publishes_nothing_of_its_own_and_keeps_the_old(tmp_path: 
     assert descriptions(tmp_path) == ["one", "two"]
 
 
+def test_a_flaky_test_that_passes_in_the_end_leaves_the_run_complete(tmp_path: Path) -> None:
+    again = """
+import pytest
+from _pytest.runner import runtestprotocol
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    for attempt in (1, 2):
+        item.attempt = attempt
+        item._initrequest()
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        for report in reports:
+            if attempt == 1 and report.failed:
+                report.outcome = "rerun"
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
+
+@pytest.fixture
+def attempt(request):
+    return request.node.attempt
+"""
+    suite(tmp_path, again, "conftest.py")
+    suite(tmp_path, TWO_TESTS)
+    run(tmp_path, "contracts")
+    flaky = TWO_TESTS.replace('"two"', '"zwei"').replace(
+        "test_one(pact):", "test_one(pact, attempt):\n    assert attempt == 2"
+    )
+    suite(tmp_path, flaky)
+
+    done = run(tmp_path, "contracts")
+
+    assert done.returncode == 0, done.stdout
+    assert descriptions(tmp_path) == ["one", "zwei"]
+
+
+def test_why_interactions_are_left_as_they_were_is_counted_by_outcome(tmp_path: Path) -> None:
+    suite(tmp_path, TWO_TESTS)
+    run(tmp_path, "contracts")
+    more = "import pytest\n@pytest.mark.skip\ndef test_a(): pass\n@pytest.mark.skip\ndef test_b(): pass\n"
+    suite(tmp_path, more + TWO_TESTS.replace('ask(pact, "two", "/records/2", 404)', "assert 1 == 2"))
+
+    done = run(tmp_path, "contracts")
+
+    assert "1 more left as they were (1 test failed and 2 tests were skipped)" in done.stdout
+
+
 def test_two_tests_that_define_an_interaction_differently_are_both_named(tmp_path: Path) -> None:
     suite(tmp_path, TWO_TESTS.replace('"two"', '"one"'))
 
@@ -224,6 +272,107 @@ def test_a_synchronous_message_whose_replies_nobody_was_shown_fails(tmp_path: Pa
     assert done.returncode == 1
     assert "replies nobody was shown" in done.stdout
     assert not (tmp_path / "contracts/pacts").exists()
+
+
+VERSIONS = """
+import json, httpx, pytest
+
+@pytest.mark.parametrize("version", ["V1", "V2", "V3", "V4"])
+def test_http(pact, version):
+    contract = pact("orders" + version, "catalog").with_specification(version)
+    contract.upon_receiving("a record").given("it is there").with_request("GET", "/r").will_respond_with(200)
+    with contract.serve() as server:
+        assert httpx.get(f"{server.url}/r", trust_env=False).status_code == 200
+
+@pytest.mark.parametrize("version", ["V3", "V4"])
+def test_message(pact, version):
+    contract = pact("mail" + version, "orders").with_specification(version)
+    contract.upon_receiving("an order", "Async").with_body({"id": 1}, content_type="application/json")
+    contract.verify(lambda body, _: json.loads(body)["id"], "Async")
+"""
+
+
+def test_pacts_of_every_specification_are_published_in_their_own_version(tmp_path: Path) -> None:
+    suite(tmp_path, VERSIONS)
+
+    done = run(tmp_path, "contracts")
+
+    assert done.returncode == 0, done.stdout
+    pacts = {p.consumer: p for p in map(read_pact, (tmp_path / "contracts/pacts").iterdir())}
+    assert {name: pact.version for name, pact in pacts.items()} == {
+        "ordersV1": 1,
+        "ordersV2": 2,
+        "ordersV3": 3,
+        "ordersV4": 4,
+        "mailV3": 3,
+        "mailV4": 4,
+    }
+    assert {i.kind for name, pact in pacts.items() for i in pact.interactions if "mail" in name} == {
+        InteractionKind.ASYNC
+    }
+    assert pacts["ordersV2"].interactions[0].states == ("it is there",)
+
+
+def test_two_versions_of_the_specification_in_one_pact_are_an_error_that_names_both_tests(tmp_path: Path) -> None:
+    suite(tmp_path, VERSIONS.replace('"orders" + version', '"orders"').replace('"a record"', '"a record" + version'))
+
+    done = run(tmp_path, "contracts", "-k", "V2 or V3")
+
+    assert done.returncode == 1
+    assert "test_http[V2] and contracts/test_orders.py::test_http[V3] set the specification's version" in done.stdout
+    assert not (tmp_path / "contracts/pacts/orders-catalog.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("handler", "said"),
+    [
+        ("lambda body, _: {}[body]", "its handler raised KeyError"),
+        ("nobody_awaits", "the handler is asynchronous and nothing awaits it"),
+    ],
+)
+def test_a_message_whose_handler_did_not_get_through_is_not_published(tmp_path: Path, handler: str, said: str) -> None:
+    text = (
+        "async def nobody_awaits(body, metadata):\n    return 1\n\n"
+        "def test_event(pact):\n"
+        "    contract = pact('mail', 'orders')\n"
+        "    contract.upon_receiving('an order', 'Async').with_body({'id': 1}, content_type='application/json')\n"
+        f"    contract.verify({handler}, 'Async', raises=False)\n"
+    )
+    suite(tmp_path, text)
+
+    done = run(tmp_path, "contracts")
+
+    assert done.returncode == 1
+    assert said in done.stdout
+    assert not (tmp_path / "contracts/pacts").exists()
+
+
+def test_what_a_message_handler_raised_is_told(tmp_path: Path) -> None:
+    suite(
+        tmp_path,
+        "def test_event(pact):\n"
+        "    contract = pact('mail', 'orders')\n"
+        "    contract.upon_receiving('an order', 'Async').with_body({'id': 1}, content_type='application/json')\n"
+        "    contract.verify(lambda body, _: int('three'), 'Async')\n",
+    )
+
+    done = run(tmp_path, "contracts")
+
+    assert "PactVerificationError: Error verifying interaction 'an order': invalid literal for int()" in done.stdout
+
+
+def test_messages_of_one_kind_do_not_stand_in_for_those_of_the_other(tmp_path: Path) -> None:
+    asked_twice = SYNC.replace(
+        "    prices = []",
+        """    contract.upon_receiving('an event', 'Async').with_body('x')
+    prices = []""",
+    ).replace('"Sync")\n    assert prices == [2499]', '"Sync")\n    contract.verify(handle, "Sync")')
+    suite(tmp_path, asked_twice)
+
+    done = run(tmp_path, "contracts")
+
+    assert done.returncode == 1
+    assert "has 2 messages, 1 of them reached a handler" in done.stdout
 
 
 def test_a_run_without_scenarios_is_still_complete(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CLIENT = """
 import json
 from dataclasses import dataclass
@@ -301,7 +303,7 @@ def slow(url):
 def test_it(pact):
     assert served(pact, slow) == 1
 """
-    [record], _ = replayed(tmp_path, test, "--tolerant-reader-limit=12", code=1)
+    [record], _ = replayed(tmp_path, test, "--tolerant-reader-limit=6", code=1)
 
     assert record["message"].startswith("TooSlowError")
 
@@ -318,3 +320,126 @@ def test_it(pact):
     assert record["pinned"] == ["$.status"]
     assert record["unread"] == ["$.id", "$.lines[*].n", "$.title"]
     assert record["read"] == ["$.price"]
+
+
+REMEMBERS = """
+FAILED = []
+
+def breaking(url):
+    if len(FAILED) > 2:
+        raise RuntimeError("open")
+    try:
+        return client.strict(url)
+    except ValueError as error:
+        FAILED.append(error)
+        raise
+
+def test_one(pact):
+    assert served(pact, breaking, n=1) == 2499
+
+def test_two(pact):
+    assert served(pact, breaking, n=2) == 2499
+"""
+
+
+def test_what_replays_leave_behind_in_the_process_touches_no_test_and_hides_no_finding(tmp_path: Path) -> None:
+    records, said = replayed(tmp_path, REMEMBERS, code=1)
+
+    assert "2 passed" in said
+    assert [r["outcome"] for r in records] == ["intolerant", "not_replayed"]
+    assert any("a further field" in difference for difference in records[0]["differences"])
+
+
+def test_a_flaky_test_is_not_taken_for_an_intolerant_consumer(tmp_path: Path) -> None:
+    test = """
+RUNS = []
+
+def test_it(pact):
+    RUNS.append(1)
+    assert served(pact, client.tolerant) == (2499 if len(RUNS) in {1, 2} or len(RUNS) % 2 else 1)
+"""
+
+    [record], _ = replayed(tmp_path, test, code=0)
+
+    assert record["outcome"] == "not_replayed"
+    assert "it is flaky, or its process remembers earlier answers" in record["reason"]
+
+
+LOOPS = {
+    "asking": "client.strict(url)",
+    "spinning": "1 / 0",
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_consumer_that_swallows_every_interruption_ends_all_the_same(tmp_path: Path, name: str) -> None:
+    test = f"""
+def stubborn(url):
+    while True:
+        try:
+            client.strict(url)
+            return 1
+        except:
+            while "{name}" == "spinning":
+                try:
+                    sum(range(1000))
+                except:
+                    pass
+
+def test_it(pact):
+    assert served(pact, stubborn) == 1
+
+def test_other(pact):
+    assert served(pact, client.tolerant, n=2) == 2499
+"""
+    records, said = replayed(tmp_path, test, "-n", "1", "--tolerant-reader-limit=6")
+
+    first, other = records
+    if name == "asking":
+        assert first["message"].startswith("TooSlowError")
+    else:
+        assert first["reason"] == other["reason"] == "its process ended before it was through with it"
+    assert "2 passed" in said
+
+
+def test_a_value_of_which_a_part_is_looked_for_is_not_pinned_for_nothing(tmp_path: Path) -> None:
+    test = """
+def test_it(pact):
+    assert "sale" in served(pact, lambda url: client.raw(url)["status"], RECORD | {"status": "on-sale"})
+"""
+
+    [record], _ = replayed(tmp_path, test, code=0)
+
+    assert (record["pinned"], record["read"]) == ([], ["$.status"])
+
+
+@pytest.mark.parametrize("version", ["V2", "V3"])
+def test_contracts_of_older_specifications_are_varied_just_as_well(tmp_path: Path, version: str) -> None:
+    test = f"""
+def test_it(pact):
+    contract = pact("orders", "catalog").with_specification("{version}")
+    body = {{"status": "on-sale", "title": match.str("x"), "items": match.each_like({{"price": match.int(1)}}, min=1)}}
+    (
+        contract.upon_receiving("a record").with_request("GET", "/records/1")
+        .will_respond_with(200).with_body(body, content_type="application/json")
+    )
+    with contract.serve() as server:
+        assert client.the_only(f"{{server.url}}/records/1") == 1
+"""
+
+    [record], _ = replayed(tmp_path, test, code=1)
+
+    assert "the list at $.items" in record["differences"][0]
+
+
+def test_a_message_contract_of_an_older_specification_is_varied_just_as_well(tmp_path: Path) -> None:
+    test = """
+def test_it(pact):
+    contract = pact("orders", "catalog").with_specification("V3")
+    contract.upon_receiving("a price", "Async").with_body(RECORD, content_type="application/json")
+    contract.verify(lambda body, _: client.read_event(body), "Async")
+"""
+
+    [record], _ = replayed(tmp_path, test, code=1)
+
+    assert record["differences"] == ['$ of the answer to message 1 has a further field "harness_extra": null']

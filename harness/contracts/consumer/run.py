@@ -62,7 +62,7 @@ async def run_consumer_tests(context: StageContext, settings: ConsumerSettings) 
     for finding in (*_test_findings(context, run), *_session_findings(run, suites.contracts, suites.pacts)):
         context.found(finding)
     produced = _produced(run, fresh, context.root)
-    for finding in _differences(context, produced, committed):
+    for finding in (*_differences(context, produced, committed), *_kept(run)):
         context.found(finding)
     for finding in _uncovered(context, produced):
         context.found(finding)
@@ -245,6 +245,24 @@ def _differences(context: StageContext, produced: Sequence[Pact], committed: Fol
             )
         )
     return findings
+
+
+def _kept(run: _Run) -> list[Finding]:
+    """Interactions nobody proved this time: a test that is always skipped would keep them for ever, unseen."""
+    why = run.session.why_partial if run.session else ""
+    return [
+        Finding(
+            rule="consumer.not_produced",
+            severity=Severity.INFO,
+            title=f"{p.kept} published interactions of {p.consumer} with {p.provider} were produced by no test "
+            f"of this run: {why}",
+            detail="They were kept, and the provider is held to them. A run of the whole suite in which every test "
+            "passes drops those no test defines any more.",
+            place=Place(consumer=p.consumer, file=p.file),
+        )
+        for p in run.published
+        if p.kept
+    ]
 
 
 def _difference(old: Pact | None, new: Pact) -> str:

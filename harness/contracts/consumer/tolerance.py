@@ -63,8 +63,8 @@ def _unread(context: StageContext, replayed: Sequence[Replayed]) -> list[Finding
     for record in replayed:
         place = Place(edge=_edge(context.system, record), consumer=record.consumer, file=record.test.split("::")[0])
         for rule, severity, fields, what in (
-            ("consumer.pinned_value", Severity.WARNING, record.pinned, "asks for one value of"),
-            ("consumer.unread_field", Severity.INFO, record.unread, "asks for"),
+            ("consumer.pinned_value", Severity.WARNING, record.pinned, "pins {}, although any other value would do"),
+            ("consumer.unread_field", Severity.INFO, record.unread, "asks for {}, which {consumer} never reads"),
         ):
             idle = [field for field in fields if (record.consumer, record.provider, field) not in read]
             if idle:
@@ -72,8 +72,8 @@ def _unread(context: StageContext, replayed: Sequence[Replayed]) -> list[Finding
                     Finding(
                         rule=rule,
                         severity=severity,
-                        title=f"{record.test.split('::', 1)[-1]} {what} {', '.join(idle)}, which {record.consumer} "
-                        f"never reads",
+                        title=f"{record.test.split('::', 1)[-1]} "
+                        + what.format(", ".join(idle), consumer=record.consumer),
                         detail=f"{record.test} passes just as well when {record.provider} answers otherwise there. "
                         + (
                             "Match the type (`match.like`), or leave the field out."

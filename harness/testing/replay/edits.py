@@ -226,7 +226,8 @@ def _reshaped(value: Any, path: Path, edit: Edit) -> Any:
 
 def _edited(value: Any, edit: Edit) -> Any:
     if edit.kind is Kind.OTHER:
-        return not value if isinstance(value, bool) else f"{value}x" if isinstance(value, str) else value + 1
+        # Not one that holds the old text, which a reader that looks for a part of it would take for the same.
+        return not value if isinstance(value, bool) else TOKEN if isinstance(value, str) else value + 1
     if isinstance(value, dict):
         if edit.kind is Kind.FIELD:
             # In front: whoever takes the first value, or prints the beginning, meets it.

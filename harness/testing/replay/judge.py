@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Blame", "Failure", "judge"]
 
 _STANDARD = sysconfig.get_path("stdlib")
-_PACKAGES = frozenset(filter(None, (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))))
+_PACKAGES = frozenset({"site-packages", "dist-packages"})  # also those of another environment on the path
 _OURS = str(Path(__file__).parents[1])  # the pact fixture stands between pact and a message handler
 _SHOWN = ("charset=utf-8", "x-harness-extra", TOKEN)
 _TEXT_CHARS = 4000
@@ -62,8 +62,6 @@ def judge(item: pytest.Function, replay: Replay, error: BaseException, suite: Pa
     Args:
         suite: folder of consumer tests, where known; what lies there is test, not consumer.
     """
-    if type(error).__name__ == "PactVerificationError" and replay.raised:
-        error = replay.raised[0]
     error = _innermost(error)
     frames = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     asserted = isinstance(error, AssertionError | OutcomeException)
@@ -82,9 +80,13 @@ def judge(item: pytest.Function, replay: Replay, error: BaseException, suite: Pa
 
 def _innermost(error: BaseException) -> BaseException:
     """What really happened, where groups or pact's own errors are wrapped around it."""
-    while isinstance(error, BaseExceptionGroup) and error.exceptions:
-        error = error.exceptions[0]
-    return error
+    while True:
+        if isinstance(error, BaseExceptionGroup) and error.exceptions:
+            error = error.exceptions[0]
+        elif type(error).__name__ == "PactVerificationError" and error.__cause__ is not None:
+            error = error.__cause__  # what the message handler raised
+        else:
+            return error
 
 
 def _of_exception(item: pytest.Function, frames: Sequence[tuple[FrameType, int]], suite: Path | None) -> Blame:
@@ -112,7 +114,7 @@ def _file(frame: FrameType) -> Path:
 def _is_project(frame: FrameType) -> bool:
     """Whether a frame is neither of the standard library nor of an installed package nor ours."""
     name = frame.f_code.co_filename
-    return not name.startswith(("<", *_PACKAGES, _STANDARD, _OURS))
+    return not name.startswith(("<", _STANDARD, _OURS)) and _PACKAGES.isdisjoint(_file(frame).parts)
 
 
 def _is_test(file: Path, item: pytest.Function, suite: Path | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import signal
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from _pytest.outcomes import Exit
 from _pytest.tmpdir import tmppath_result_key
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
 __all__ = ["REPLAY", "Replay", "TooSlowError", "collect_remains", "leave", "rerun"]
+
+_AGAIN_S = 1.0
+_GRACE_S = 5.0
 
 
 class TooSlowError(BaseException):
@@ -35,16 +40,16 @@ class Replay:
 
     Attributes:
         seen: the answers as they were before the edits, in the order of their arrival.
+        late: whether its time is over; from then on answers are as the contract has them, which ends many a loop.
         disturbed: whether something came between that is no fault of the answers: a request the contract does not
             have, or a mock server that did not answer.
-        raised: what message handlers raised, before pact wrapped it.
     """
 
     def __init__(self, edits: Sequence[Edit] = ()) -> None:
         self.edits = tuple(edits)
         self.seen: list[Answer] = []
+        self.late = False
         self.disturbed = False
-        self.raised: list[Exception] = []
         self._lock = threading.Lock()
 
     def shown(self, answer: Answer) -> Answer:
@@ -53,7 +58,7 @@ class Replay:
             self.seen.append(answer)
             if any(n.lower() == "x-pact" and v == "Unexpected-Request" for n, v in answer.headers):
                 self.disturbed = True
-        return perturbed(answer, self.edits)
+        return answer if self.late else perturbed(answer, self.edits)
 
 
 #: Where a test that is being replayed finds its replay.
@@ -64,19 +69,17 @@ def rerun(item: pytest.Function, replay: Replay, limit_s: float) -> BaseExceptio
     """Run a test from set-up to teardown and return what it raised.
 
     Args:
-        limit_s: seconds after which it is interrupted (where the platform and the thread allow it).
+        limit_s: seconds after which it is interrupted (where the platform and the thread allow it), again and again
+            while it goes on; when that is of no use, the process is ended.
     """
     item.stash[REPLAY] = replay
     _forget_earlier_run(item)
-    error: BaseException | None = None
     try:
-        with warnings.catch_warnings(record=True), _quiet(), _within(limit_s):
-            error = _phases(item)
-    except TooSlowError as late:
-        error = late
+        with warnings.catch_warnings(record=True), _quiet(), _ending_with(item, 2 * limit_s + _GRACE_S):
+            error = _phases(item, replay, limit_s)
     finally:
         del item.stash[REPLAY]
-    return error
+    return TooSlowError(f"the replay did not end within {limit_s:.0f} s") if replay.late else error
 
 
 def leave(item: pytest.Function, nextitem: pytest.Item | None) -> None:
@@ -93,17 +96,19 @@ def _forget_earlier_run(item: pytest.Function) -> None:
             item.__dict__.pop(name, None)
 
 
-def _phases(item: pytest.Function) -> BaseException | None:
+def _phases(item: pytest.Function, replay: Replay, limit_s: float) -> BaseException | None:
     hook = item.ihook
-    error = _call("setup", lambda: hook.pytest_runtest_setup(item=item))
-    try:
+    error: BaseException | None = None
+    with contextlib.suppress(TooSlowError), _within(replay, limit_s):
+        error = _call("setup", lambda: hook.pytest_runtest_setup(item=item))
         if error is None:
             error = _call("call", lambda: hook.pytest_runtest_call(item=item))
-    finally:
+    late: BaseException | None = None
+    with contextlib.suppress(TooSlowError), _within(replay, limit_s):
         # The module's own fixtures stay for the next replay: only the test itself is torn down.
         late = _call("teardown", lambda: hook.pytest_runtest_teardown(item=item, nextitem=item.parent))
-        item._request = False  # type: ignore[assignment]  # as pytest leaves it
-        item.funcargs = None  # type: ignore[assignment]
+    item._request = False  # type: ignore[assignment]  # as pytest leaves it
+    item.funcargs = None  # type: ignore[assignment]
     return error or late
 
 
@@ -129,18 +134,31 @@ def collect_remains() -> None:
 
 
 @contextlib.contextmanager
-def _within(limit_s: float) -> Generator[None]:
+def _within(replay: Replay, limit_s: float) -> Generator[None]:
+    """Interrupt what runs longer; code that swallows that is interrupted once more a second later."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
 
     def late(_number: int, _frame: FrameType | None) -> None:
-        raise TooSlowError(f"the replay did not end within {limit_s:.0f} s")
+        replay.late = True
+        raise TooSlowError
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    signal.setitimer(signal.ITIMER_REAL, limit_s, _AGAIN_S)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def _ending_with(item: pytest.Function, limit_s: float) -> Generator[None]:
+    """End the process, with a traceback, where code neither returns nor can be interrupted."""
+    said = item.config.stash.get(fault_handler_stderr_fd_key, 2)  # pytest's own copy: the tests' is captured
+    faulthandler.dump_traceback_later(limit_s, exit=True, file=said)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.contracts.consumer.testlog import Replayed
+from harness.testing.replay.contracted import body_rules
 from harness.testing.replay.edits import Answer, Edit, Kind, Site, sites
 from harness.testing.replay.judge import Blame, Failure, judge
 from harness.testing.replay.reading import probes, spot
-from harness.testing.replay.rerun import Replay, collect_remains, rerun
+from harness.testing.replay.rerun import Replay, collect_remains, leave, rerun
 
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["Limits", "check_tolerance"]
+__all__ = ["Limits", "not_replayed", "replay_all"]
 
+_Pacts = Sequence[Mapping[str, Any]]
 _SEARCH_RUNS = 80
 _SEARCH_S = 20.0
 _LEAST_RUN_S = 5.0
@@ -42,24 +44,51 @@ class Limits:
     suite: Path | None = None
 
 
-def check_tolerance(item: pytest.Function, pacts: Sequence[Mapping[str, Any]], limits: Limits) -> Replayed:
-    """Replay a passed test with answers edited inside what its contracts allow.
+def replay_all(tests: Mapping[pytest.Function, _Pacts], limits: Limits) -> Iterator[Replayed]:
+    """Replay passed tests, one after another, with answers edited inside what their contracts allow.
 
     Args:
-        pacts: the contracts the test defined, decoded.
+        tests: each with the contracts it defined, decoded; at least one.
         limits: its time is charged for what this takes.
     """
+    items = list(tests)
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        try:
+            yield _check(item, tests[item], limits)
+        finally:
+            leave(item, following)
+
+
+def not_replayed(test: str, pacts: _Pacts, reason: str) -> Replayed:
+    """What is to be told of a test nobody replayed.
+
+    Args:
+        pacts: the contracts it defined, decoded; at least one.
+    """
+    consumer, provider = _parties(pacts)
+    return Replayed(test=test, consumer=consumer, provider=provider, outcome="not_replayed", reason=reason)
+
+
+def _parties(pacts: _Pacts) -> tuple[str, str]:
+    """The consumer, and its providers in words."""
+    providers = sorted({str(pact["provider"]["name"]) for pact in pacts})
+    return str(pacts[0]["consumer"]["name"]), " and ".join(providers)
+
+
+def _check(item: pytest.Function, pacts: _Pacts, limits: Limits) -> Replayed:
     started = time.monotonic()
     reason = _why_not(item, limits)
+    if reason:
+        return not_replayed(item.nodeid, pacts, reason)
     try:
-        found = _Told(reason) if reason else _Search(item, pacts, limits).run()
+        found = _Search(item, pacts, limits).run()
     finally:
         limits.left_s -= time.monotonic() - started
-    pact = pacts[0]
+    consumer, provider = _parties(pacts)
     return Replayed(
         test=item.nodeid,
-        consumer=str(pact["consumer"]["name"]),
-        provider=" and ".join(sorted({str(p["provider"]["name"]) for p in pacts})),
+        consumer=consumer,
+        provider=provider,
         outcome=found.outcome,
         reason=found.reason,
         differences=tuple(map(str, found.edits)),
@@ -120,7 +149,7 @@ class _Search:
     """One test's replays; each set of edits is tried once."""
 
     item: pytest.Function
-    pacts: Sequence[Mapping[str, Any]]
+    pacts: _Pacts
     limits: Limits
     replays: int = 0
     judged: int = 0
@@ -136,18 +165,35 @@ class _Search:
         if reason or not places:
             return _Told(reason or "none of its answers can be varied", replays=self.replays)
         first = next((edits for edits in _starts(places) if self._fails(edits)), ())
+        sure = bool(first) and self._confirms(first)
         smallest = self._explore(places, bool(first)) or first
-        told = _Told(edits=smallest, failure=self.known.get(smallest) if smallest else None)
-        if told.failure is not None:
-            collect_remains()
-            if rerun(self.item, Replay(), self.run_limit_s) is not None:
-                told = _Told("it does not pass every time, even with the answers unchanged")
-        elif not self.judged:
-            told = _Told("with other answers it makes requests its contract does not have")
+        if smallest and self._confirms(smallest):
+            told = _Told(edits=smallest, failure=self.known[smallest])
+        elif sure:  # the search itself left something behind, such as an open circuit breaker
+            told = _Told(edits=first, failure=self.known[first])
+        elif smallest:
+            told = _Told(
+                f"it failed when {' and '.join(map(str, smallest))}, but not only then: it is flaky, or its process "
+                "remembers earlier answers"
+            )
+        else:
+            told = _Told("" if self.judged else "with other answers it makes requests its contract does not have")
         if told.outcome == "tolerant":
             self._see_what_is_read(told)
         told.replays = self.replays
         return told
+
+    def _confirms(self, edits: tuple[Edit, ...]) -> bool:
+        """Whether the edits make the difference: fails with them, passes before and after without them.
+
+        Before it twice, so that a test that fails every other time is none that fails because of them.
+        """
+        collect_remains()
+        self.replays += 3
+        return self._passes() and self._passes() and self._one(edits) is not None and self._passes()
+
+    def _passes(self) -> bool:
+        return rerun(self.item, Replay(), self.run_limit_s) is None
 
     def _see_what_is_read(self, told: _Told) -> None:
         """Take single fields away, or give them another value where the contract pins one."""
@@ -176,8 +222,7 @@ class _Search:
         first: dict[str, Answer] = {}
         for answer in replay.seen:
             first.setdefault(answer.exchange, answer)
-        contracts = [i for pact in self.pacts for i in pact.get("interactions", ())]
-        known = [(answer, _rules(answer, contracts)) for answer in first.values()]
+        known = [(answer, body_rules(answer, self.pacts)) for answer in first.values()]
         self.fields = [edit for answer, rules in known for edit in probes(answer, rules)]
         return [site for answer, rules in known for site in sites(answer, rules)], ""
 
@@ -251,39 +296,3 @@ def _starts(places: Sequence[Site]) -> list[tuple[Edit, ...]]:
 
 def _other_make(edit: Edit) -> Edit:
     return Edit(edit.exchange, edit.kind, edit.path, edit.variant + 1 if edit.variant % 2 else edit.variant - 1)
-
-
-def _rules(answer: Answer, contracts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The matching rules of the interaction an answer comes from; None when it cannot be told which that is."""
-    body = answer.decoded()
-    parts = [part for contract in contracts for part in _answers(contract, answer.status)]
-    alike = [part for part in parts if _shape(_content(part)) == _shape(body)]
-    part = next((part for part in alike if _content(part) == body), alike[0] if alike else None)
-    if part is None:
-        return None
-    rules = part.get("matchingRules", {}).get("body", {})
-    return rules if isinstance(rules, dict) else {}
-
-
-def _answers(contract: Mapping[str, Any], status: int) -> list[Mapping[str, Any]]:
-    """The parts of an interaction that a consumer is shown: a response, a message, or the replies to one."""
-    response = contract.get("response")
-    if isinstance(response, dict):
-        return [response] if response.get("status", 200) == status else []
-    if isinstance(response, list):
-        return [part for part in response if isinstance(part, dict)] if not status else []
-    return [contract] if not status else []
-
-
-def _content(part: Mapping[str, Any]) -> Any:
-    body = part.get("body", part.get("contents"))
-    return body.get("content") if isinstance(body, dict) else None
-
-
-def _shape(value: Any) -> Any:
-    """A value without its values, for bodies whose parts are generated anew each time."""
-    if isinstance(value, dict):
-        return {key: _shape(member) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_shape(member) for member in value]
-    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__

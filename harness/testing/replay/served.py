@@ -57,15 +57,11 @@ def replayed_server(owner: Any, replay: Replay, addr: str, port: int, *args: Any
 def handle_replayed(replay: Replay, handler: Any, number: int, body: Any, metadata: Any, *replies: Any) -> Any:
     """Call a message handler with what the replay makes of the message; of a synchronous one, of its replies."""
     name = f"message {number}"
-    try:
-        if not replies:
-            return handler(_edited(replay, name, body), metadata)
-        [contents] = replies
-        shown = tuple(_edited(replay, f"{name}, reply {n}", reply) for n, reply in enumerate(contents, 1))
-        return handler(body, metadata, shown)
-    except Exception as error:
-        replay.raised.append(error)  # pact keeps the text only
-        raise
+    if not replies:
+        return handler(_edited(replay, name, body), metadata)
+    [contents] = replies
+    shown = tuple(_edited(replay, f"{name}, reply {n}", reply) for n, reply in enumerate(contents, 1))
+    return handler(body, metadata, shown)
 
 
 def _edited(replay: Replay, name: str, text: Any) -> Any:

@@ -129,6 +129,18 @@ def test_a_failed_test_names_assertion_place_and_command(tmp_path: Path) -> None
     assert "kept" in fresh(tmp_path).read_text()
 
 
+def test_interactions_that_are_kept_although_no_test_produced_them_are_told_with_the_reason(tmp_path: Path) -> None:
+    publish(tmp_path, pact(http("kept")))
+
+    result = run(tmp_path, GOOD + "\nimport pytest\n@pytest.mark.skip\ndef test_later(pact): pass\n")
+
+    [finding] = [f for f in result.findings if f.rule == "consumer.not_produced"]
+    assert finding.severity is Severity.INFO
+    assert finding.title == (
+        "1 published interactions of web with orders were produced by no test of this run: 1 test was skipped"
+    )
+
+
 def test_a_client_that_asks_for_something_else_fails(tmp_path: Path) -> None:
     result = run(tmp_path, GOOD.replace('f"{server.url}{path}"', 'f"{server.url}/elsewhere"'))
 
@@ -326,6 +338,6 @@ def test_kind(pact):
 
     told = {f.title: f.severity for f in result.findings if f.rule == "consumer.pinned_value"}
     assert told == {
-        "test_id asks for one value of $.note, which web never reads": Severity.WARNING,
-        "test_kind asks for one value of $.note, which web never reads": Severity.WARNING,
+        "test_id pins $.note, although any other value would do": Severity.WARNING,
+        "test_kind pins $.note, although any other value would do": Severity.WARNING,
     }
