@@ -11,6 +11,7 @@ from harness.chaos.explore.catalogue import Effect
 from harness.chaos.explore.observation import Observation
 from harness.chaos.explore.promises import Promise
 from harness.system.drive import Sample
+from harness.system.journeys import Step
 from harness.system.model import OnFailure
 
 __all__ = ["Broken", "Kind", "allowed_s", "judge"]
@@ -84,7 +85,7 @@ def judge(seen: Observation, promised: Promise, *, recovery_s: float, wait_s: fl
         *_answers(seen),
         *_served(seen, promised),
         *_attempts(seen),
-        *_amplification(seen),
+        *_amplification(seen, promised),
         *_repeated(seen),
         *_bulkhead(seen),
         *_readiness(seen),
@@ -186,27 +187,31 @@ def _attempts(seen: Observation) -> Iterator[Broken]:
         yield Broken(Kind.ATTEMPTS, text, _share(len(over), len(counts)), _of(seen, window.trace_id))
 
 
-def _amplification(seen: Observation) -> Iterator[Broken]:
+def _amplification(seen: Observation, promised: Promise) -> Iterator[Broken]:
     """One call of a user, and how often it came to the edge: retries above multiply those below."""
     edge = seen.cell.edge
-    attempts = edge.contract.attempts
-    if attempts is None or edge.contract.on_failure is OnFailure.QUEUE:
+    if promised.repeats is None:
         return
-    usual = max(1, seen.baseline.edges.get(edge.key, 1))
-    for sample in seen.during:
-        for step in sample.steps:
-            end = step.at + step.duration_ms / 1000
-            counts: dict[tuple[str, str, str], int] = {}
-            for c in seen.calls:
-                if c.trace_id == sample.trace_id and step.at <= c.began <= end:
-                    wish = (c.method, c.path, c.idempotency_key)
-                    counts[wish] = counts.get(wish, 0) + 1
-            most = max(counts.values(), default=0)
-            if most > attempts * usual:
-                text = f"one {step.name} came to {edge.callee} {_times(most)}: retries above {edge.caller} multiply its own"
-                detail = f"{edge.name} promises at most {attempts} for one call. Repeat in one place only, next to the failure."
-                yield Broken(Kind.AMPLIFICATION, text, detail, (sample,))
-                return
+    limit = promised.repeats * max(1, seen.baseline.edges.get(edge.key, 1))
+    counts = [(most, step, s) for s in seen.during for step in s.steps for most in [_came(step, s, seen)]]
+    most, step, sample = max(counts, key=lambda c: c[0], default=(0, None, None))
+    if step is not None and sample is not None and most > limit:
+        text = f"one {step.name} came to {edge.callee} {_times(most)}: retries above {edge.caller} multiply its own"
+        detail = (
+            f"No edge on the way promises more than {promised.repeats}. Repeat in one place only, next to the failure."
+        )
+        yield Broken(Kind.AMPLIFICATION, text, detail, (sample,))
+
+
+def _came(step: Step, sample: Sample, seen: Observation) -> int:
+    """How often the most repeated wish of one call of a user came to the edge."""
+    end = step.at + step.duration_ms / 1000
+    wishes = [
+        (c.method, c.path, c.idempotency_key)
+        for c in seen.calls
+        if c.trace_id == sample.trace_id and step.at <= c.began <= end
+    ]
+    return max((wishes.count(w) for w in wishes), default=0)
 
 
 def _repeated(seen: Observation) -> Iterator[Broken]:

@@ -19,10 +19,13 @@ class Promise:
     Args:
         expect: what users see; None when no edge on the way says what becomes of them.
         waits_s: the longest the first caller on the way may be kept, in seconds; None when nobody promised.
+        repeats: the most often one call of a user may come to the edge: as often as the edge on the way that repeats most
+            may, for only one of them should; None when nobody promised.
     """
 
     expect: Expect | None
     waits_s: float | None
+    repeats: int | None = None
 
 
 def promise(system: System, entry: str, edge: Edge, failure: Failure) -> Promise:
@@ -34,11 +37,13 @@ def promise(system: System, entry: str, edge: Edge, failure: Failure) -> Promise
     Args:
         entry: the service where the journey comes in.
     """
-    if failure.effect is Effect.HARMLESS:
-        return Promise(Expect.FULL, None)
     if edge.contract.on_failure is OnFailure.QUEUE:
         return Promise(Expect.FULL, None)
     ways = [(*way, edge) for way in _ways(system, entry, edge.caller)]
+    attempts = [e.contract.attempts or 1 for way in ways for e in way] if edge.contract.attempts else []
+    repeats = max(attempts, default=None)
+    if failure.effect is Effect.HARMLESS:
+        return Promise(Expect.FULL, None, repeats)
     kept = [_kept(way) for way in ways]
     expect = (
         None
@@ -49,7 +54,7 @@ def promise(system: System, entry: str, edge: Edge, failure: Failure) -> Promise
     )
     budgets = [way[0].contract.budget_s for way in ways]
     known = [b for b in budgets if b is not None]
-    return Promise(expect, max(known) if known and len(known) == len(budgets) else None)
+    return Promise(expect, max(known) if known and len(known) == len(budgets) else None, repeats)
 
 
 def _kept(way: tuple[Edge, ...]) -> Expect | None:

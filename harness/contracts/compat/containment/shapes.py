@@ -184,7 +184,8 @@ def _both(a: Shape, b: Shape) -> tuple[Shape | None, bool]:
         if not values:
             return None, True
     closes = any(x.rest is not True and x.opaque for x in (a, b))
-    names = {*a.fields, *b.fields}
+    # In the order written, not a set's: examples are made of them, and are the same in every run.
+    names = list(dict.fromkeys((*a.fields, *b.fields)))
     length = max(len(a.prefix), len(b.prefix))
     return Shape(
         a.type,
