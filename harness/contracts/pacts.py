@@ -26,6 +26,7 @@ __all__ = [
     "render_pact",
     "same",
     "write_pact",
+    "written_here",
 ]
 
 _MAX_BYTES = 50_000_000
@@ -234,6 +235,21 @@ def write_pact(pact: Pact, folder: Path) -> Path:
     half.write_bytes(render_pact(pact))
     half.replace(target)
     return target
+
+
+def written_here(pact: Pact) -> bool:
+    """Whether a pact's file is one that `write_pact` wrote: other tools and people leave another order, or their version.
+
+    White space makes no difference, as a formatter may have been over it.
+    """
+    if pact.file is None:
+        return False
+    try:
+        there = json.loads(pact.file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    # Members are compared in their order: that of a file written by hand is hardly alphabetical.
+    return pact.version == _NEWEST and json.dumps(there) == json.dumps(json.loads(render_pact(pact)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.contracts.consumer.testlog import Published, Replayed
-from harness.contracts.pacts import Merger, Pact, PactError, file_name, overlay, pact_from_json, read_pact, write_pact
+from harness.contracts.pacts import (
+    Merger,
+    Pact,
+    PactError,
+    file_name,
+    overlay,
+    pact_from_json,
+    read_pact,
+    write_pact,
+    written_here,
+)
 from harness.contracts.sources import FolderSource
 from harness.system.model import Suites
 
@@ -196,6 +206,7 @@ def replay_limits(config: pytest.Config) -> Limits:
 
 def _publish_one(pact: Pact, place: _Place, *, keep: bool) -> Published:
     file = place.pacts / file_name(pact.consumer, pact.provider)
+    _let_others_be(file, pact)
     whole = overlay(read_pact(file), pact) if keep and file.exists() else pact
     write_pact(whole, place.pacts)
     return Published(
@@ -205,6 +216,26 @@ def _publish_one(pact: Pact, place: _Place, *, keep: bool) -> Published:
         produced=len(pact.interactions),
         kept=len(whole.interactions) - len(pact.interactions),
     )
+
+
+def _let_others_be(file: Path, pact: Pact) -> None:
+    """Another tool may write contracts of the same two into the same file; what it says is not to get lost.
+
+    Raises:
+        PactError: when it would.
+    """
+    try:
+        there = read_pact(file)
+    except PactError:
+        return  # there is none, or it is none: nothing to lose
+    keys = {i.key for i in pact.interactions}
+    lost = [i.description for i in there.interactions if i.key not in keys]
+    if lost and not written_here(there):
+        more = f" and {len(lost) - 2} more" if len(lost) > 2 else ""
+        raise PactError(
+            f"was written by another tool and also holds {', '.join(map(json.dumps, lost[:2]))}{more}; give that file "
+            "another name, or delete it if the tests here take its place"
+        )
 
 
 def _why_partial(
@@ -233,12 +264,14 @@ def _inside(test: str, root: Path, suite: Path) -> bool:
 
 
 def _stale(produced: tuple[Pact, ...], place: _Place) -> tuple[str, ...]:
-    """Files whose consumer is ours but which no test produced; another project's consumer may publish here too."""
+    """Files whose consumer is ours and which we once wrote, but no test produced; others may publish here too."""
     names = {file_name(p.consumer, p.provider) for p in produced}
     ours = place.services | {p.consumer for p in produced}
     there = FolderSource(place.pacts, place.root).contracts().pacts
     return tuple(
-        _shown(p.file, place.root) for p in there if p.file and p.file.name not in names and p.consumer in ours
+        _shown(p.file, place.root)
+        for p in there
+        if p.file and p.file.name not in names and p.consumer in ours and written_here(p)
     )
 
 

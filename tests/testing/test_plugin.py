@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.contracts.pacts import InteractionKind, read_pact
+from harness.contracts.pacts import InteractionKind, Pact, read_pact, write_pact
 
 HEADER = """
 import httpx
@@ -183,14 +183,64 @@ def test_a_pact_file_no_test_produces_is_told_but_a_foreign_one_is_let_be(tmp_pa
     folder = suite(tmp_path, TWO_TESTS) / "pacts"
     folder.mkdir()
     for consumer in ("orders", "mobile"):
-        raw = {"consumer": {"name": consumer}, "provider": {"name": "gone"}, "interactions": []}
-        (folder / f"{consumer}-gone.json").write_text(json.dumps(raw))
+        write_pact(Pact(consumer, "gone", ()), folder)
 
     done = run(tmp_path, "contracts")
 
     assert "contracts/pacts/orders-gone.json is stale" in done.stdout
     assert "mobile-gone" not in done.stdout
     assert (folder / "orders-gone.json").exists()
+
+
+def test_what_another_tool_wrote_for_a_consumer_with_tests_here_is_not_stale(tmp_path: Path) -> None:
+    folder = suite(tmp_path, TWO_TESTS) / "pacts"
+    folder.mkdir()
+    (folder / "orders-bank.json").write_text(json.dumps(foreign("orders", "bank", "a balance")))
+
+    done = run(tmp_path, "contracts")
+
+    assert done.returncode == 0
+    assert "orders-bank" not in done.stdout
+
+
+@pytest.mark.parametrize("selection", [(), ("-k", "one")], ids=["whole", "part"])
+def test_what_another_tool_wrote_about_the_same_two_is_not_written_over(
+    tmp_path: Path, selection: tuple[str, ...]
+) -> None:
+    file = suite(tmp_path, TWO_TESTS) / "pacts/orders-catalog.json"
+    file.parent.mkdir()
+    before = json.dumps(foreign("orders", "catalog", "a record of the other tool"))
+    file.write_text(before)
+
+    done = run(tmp_path, "contracts", *selection)
+
+    assert done.returncode == 1
+    assert 'orders-catalog.json was written by another tool and also holds "a record of the other tool"' in done.stdout
+    assert file.read_text() == before
+
+
+def test_a_formatter_over_a_published_pact_makes_it_nobody_elses(tmp_path: Path) -> None:
+    suite(tmp_path, TWO_TESTS)
+    run(tmp_path, "contracts")
+    file = tmp_path / "contracts/pacts/orders-catalog.json"
+    file.write_text(json.dumps(json.loads(file.read_text()), indent=4))
+    suite(tmp_path, TWO_TESTS.replace('"two"', '"zwei"'))
+
+    done = run(tmp_path, "contracts")
+
+    assert done.returncode == 0
+    assert descriptions(tmp_path) == ["one", "zwei"]
+
+
+def foreign(consumer: str, provider: str, description: str) -> dict[str, object]:
+    """A pact as tools of other languages leave it, with their version in its metadata."""
+    exchange = {"request": {"method": "GET", "path": "/x"}, "response": {"status": 200}}
+    return {
+        "consumer": {"name": consumer},
+        "interactions": [{"description": description, "type": "Synchronous/HTTP", **exchange}],
+        "metadata": {"pact-js": {"version": "17.1.4"}, "pactSpecification": {"version": "4.0"}},
+        "provider": {"name": provider},
+    }
 
 
 @pytest.mark.parametrize(

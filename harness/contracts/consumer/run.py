@@ -64,11 +64,11 @@ async def run_consumer_tests(context: StageContext, settings: ConsumerSettings) 
     produced = _produced(run, fresh, context.root)
     for finding in (*_differences(context, produced, committed), *_kept(run)):
         context.found(finding)
-    for finding in _uncovered(context, produced):
+    _drop_stale(run, fresh)
+    for finding in _uncovered(context, FolderSource(fresh, context.root).contracts().pacts if produced else ()):
         context.found(finding)
     for finding in tolerance_findings(context, run.replayed, settings.tolerance):
         context.found(finding)
-    _drop_stale(run, fresh)
     return _conclude(context, run, produced)
 
 
@@ -274,18 +274,18 @@ def _difference(old: Pact | None, new: Pact) -> str:
     return "\n".join(sorted(lines))
 
 
-def _uncovered(context: StageContext, produced: Sequence[Pact]) -> list[Finding]:
-    """Edges between services for which nobody wrote a contract; said, not held against the run."""
-    covered = {edge_name(context.system, pact) for pact in produced}
+def _uncovered(context: StageContext, pacts: Sequence[Pact]) -> list[Finding]:
+    """Edges between services for which nobody wrote a contract, here or elsewhere; said, not held against the run."""
+    covered = {edge_name(context.system, pact) for pact in pacts}
     return [
         Finding(
             rule="consumer.no_contract",
             severity=Severity.INFO,
-            title=f"no consumer test covers {edge.name}",
+            title=f"no contract covers {edge.name}",
             place=Place(edge=edge.name, consumer=edge.caller),
         )
         for edge in context.system.service_edges()
-        if produced and edge.name not in covered
+        if pacts and edge.name not in covered
     ]
 
 

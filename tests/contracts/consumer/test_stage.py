@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from harness.contracts.pacts import pact_from_json, write_pact
 from harness.contracts.stage import ConsumerStage, ProviderStage
 from harness.evidence import Severity, StageResult, Status
 from tests.contracts.shop import TOML, http, pact, project
@@ -89,7 +90,8 @@ def test_quote(pact):
 
 
 def test_the_published_pacts_are_left_alone_and_a_difference_is_a_warning(tmp_path: Path) -> None:
-    old = publish(tmp_path, pact(http("an order"), http("forgotten")))
+    raw = pact(http("an order"), http("forgotten"))
+    old = write_pact(pact_from_json(raw), tmp_path / "contracts/pacts")
     before = old.read_bytes()
 
     result = run(tmp_path)
@@ -216,7 +218,7 @@ def test_a_test_that_hangs_ends_with_the_stage(tmp_path: Path) -> None:
 
 
 def test_a_stale_pact_is_told_and_not_verified(tmp_path: Path) -> None:
-    publish(tmp_path, pact(http("long gone"), provider="bank"), "web-bank.json")
+    write_pact(pact_from_json(pact(http("long gone"), provider="bank")), tmp_path / "contracts/pacts")
 
     result = run(tmp_path)
 
@@ -224,6 +226,15 @@ def test_a_stale_pact_is_told_and_not_verified(tmp_path: Path) -> None:
     assert finding.place.file == "contracts/pacts/web-bank.json"
     assert not (fresh(tmp_path).parent / "web-bank.json").exists()
     assert (tmp_path / "contracts/pacts/web-bank.json").exists()
+
+
+def test_a_contract_that_another_tool_of_the_consumer_writes_is_verified_with_the_others(tmp_path: Path) -> None:
+    publish(tmp_path, pact(http("a balance"), provider="bank"), "web-bank.json")
+
+    result = run(tmp_path)
+
+    assert "consumer.stale_pact" not in rules(result)
+    assert (fresh(tmp_path).parent / "web-bank.json").exists()
 
 
 def test_the_provider_stage_verifies_what_the_consumer_stage_has_just_produced(tmp_path: Path) -> None:
