@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from harness.contracts.documents.swagger import convert
 from harness.contracts.jsontext import loads
 from harness.system.auth import resolve
 from harness.system.model import Service, System
@@ -22,6 +23,7 @@ __all__ = [
     "decode",
     "download",
     "fetch",
+    "in_version_3",
     "parse",
     "parse_any",
     "render",
@@ -168,16 +170,30 @@ def _too_large(size: int, limit: int) -> str:
 def parse(raw: bytes, kind: DocumentKind) -> dict[str, Any]:
     """Read JSON or YAML, and make sure that it is a document of `kind` in a version that is understood.
 
+    Returns:
+        The document as it is written; `in_version_3` makes OpenAPI 3 of one in Swagger 2.0.
+
     Raises:
         DocumentError: when it is not.
     """
     value = decode(raw)
     if not isinstance(value, dict):
         raise DocumentError(f"is not {kind.label}: an object was expected, found a {type(value).__name__}")
-    if kind not in value and "swagger" in value:
-        raise DocumentError(f"is Swagger {value['swagger']}; convert it to OpenAPI 3")
+    if kind is DocumentKind.OPENAPI and kind not in value and "swagger" in value:
+        if not _is_swagger(value):
+            raise DocumentError(f"is Swagger {value['swagger']}; 2.0 is understood, and OpenAPI 3.0 and 3.1")
+        return value
     _check_version(value, kind)
     return value
+
+
+def in_version_3(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The document itself, or what it says in OpenAPI 3.0 where it is written in Swagger 2.0."""
+    return convert(content) if _is_swagger(content) else content
+
+
+def _is_swagger(content: Mapping[str, Any]) -> bool:
+    return str(content.get("swagger", "")).startswith("2.")
 
 
 def parse_any(raw: bytes) -> tuple[DocumentKind, dict[str, Any]]:
@@ -189,7 +205,7 @@ def parse_any(raw: bytes) -> tuple[DocumentKind, dict[str, Any]]:
     value = decode(raw)
     if not isinstance(value, dict):
         raise DocumentError(f"is no API document: an object was expected, found a {type(value).__name__}")
-    if str(value.get("swagger", "")).startswith("2."):
+    if _is_swagger(value):
         return DocumentKind.OPENAPI, value
     kind = next((k for k in DocumentKind if k in value), None)
     if kind is None:

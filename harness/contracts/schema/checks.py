@@ -10,7 +10,7 @@ from typing import Any
 from harness.contracts.compat import Change, compare_asyncapi, compare_openapi
 from harness.contracts.compat.asyncapi import messages
 from harness.contracts.documents.nodes import Node
-from harness.contracts.documents.reading import DocumentError, DocumentKind, parse
+from harness.contracts.documents.reading import DocumentError, DocumentKind, in_version_3, parse
 
 __all__ = ["Examined", "Problem", "examine", "openapi_problems", "problems_of_asyncapi"]
 
@@ -53,14 +53,15 @@ def examine(raw: bytes, kind: DocumentKind, baseline: Path) -> Examined:
     Raises:
         DocumentError: when it cannot be read at all.
     """
-    content = parse(raw, kind)
+    written = parse(raw, kind)
     openapi = kind is DocumentKind.OPENAPI
-    problems = tuple(openapi_problems(content) if openapi else problems_of_asyncapi(content))
+    problems = tuple(openapi_problems(written) if openapi else problems_of_asyncapi(written))
+    content = in_version_3(written)
     compare = compare_openapi if openapi else compare_asyncapi
     if not baseline.is_file():
         return Examined(problems, operations=compare(content, content).operations)
     try:
-        old = parse(baseline.read_bytes(), kind)
+        old = in_version_3(parse(baseline.read_bytes(), kind))
     except (DocumentError, OSError) as error:
         return Examined(problems, baseline_problem=str(error), operations=compare(content, content).operations)
     if not any(old.get(part) for part in ("paths", "webhooks", "channels", "operations")):
@@ -72,19 +73,24 @@ def examine(raw: bytes, kind: DocumentKind, baseline: Path) -> Examined:
 
 
 def openapi_problems(content: Mapping[str, Any]) -> list[Problem]:
-    """What openapi-spec-validator says, worst first as it comes."""
-    from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
-
-    validator = OpenAPIV31SpecValidator if str(content["openapi"]).startswith("3.1") else OpenAPIV30SpecValidator
+    """What openapi-spec-validator says of a document in OpenAPI 3 or Swagger 2.0, worst first as it comes."""
     found: list[Problem] = []
     try:
-        for error in validator(content).iter_errors():
+        for error in _validator(content)(content).iter_errors():
             found.extend(_causes(error))
             if len(found) >= _MAX_PROBLEMS:
                 break
     except Exception as error:  # the validator falls over on references to nowhere and on wrong types
         found.append(Problem("", f"{type(error).__name__}: {str(error)[:300]}"))
     return found
+
+
+def _validator(content: Mapping[str, Any]) -> Any:
+    from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
+
+    if "openapi" not in content:
+        return OpenAPIV2SpecValidator
+    return OpenAPIV31SpecValidator if str(content["openapi"]).startswith("3.1") else OpenAPIV30SpecValidator
 
 
 def _causes(error: Any) -> Iterator[Problem]:

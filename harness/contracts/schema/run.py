@@ -19,6 +19,7 @@ from harness.contracts.documents.reading import (
     baseline_file,
     declared,
     fetch,
+    in_version_3,
     parse,
 )
 from harness.contracts.pacts import Pact
@@ -165,7 +166,8 @@ def _verdicts(
     """Who uses the committed document; nothing is known when there is none, or not every contract can be read."""
     if not examined.changes or not pacts:
         return Verdicts(Usage())
-    usage = usage_of(pacts, parse(baseline.read_bytes(), document.kind), document.service.name)
+    promised = in_version_3(parse(baseline.read_bytes(), document.kind))
+    usage = usage_of(pacts, promised, document.service.name)
     return Verdicts(usage, _strict(context.system, document, usage, settings))
 
 

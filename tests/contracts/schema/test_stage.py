@@ -100,6 +100,39 @@ def test_without_a_baseline_it_warns_and_says_how_to_write_one(tmp_path: Path) -
     assert "`harness baseline orders`" in result.findings[0].title
 
 
+def test_a_swagger_2_document_is_checked_and_compared(tmp_path: Path) -> None:
+    old = swagger()
+    new = swagger()
+    del new["definitions"]["Order"]["required"], new["definitions"]["Order"]["properties"]["total"]
+
+    result = check(tmp_path, orders_json=new, baseline=old)
+
+    assert [f.title for f in result.findings] == ["orders no longer returns `total` in 200 of GET /orders"]
+    assert result.work == {"documents": 1, "operations": 1, "compared": 1}
+
+
+def test_an_invalid_swagger_2_document_fails_with_its_own_place(tmp_path: Path) -> None:
+    broken = swagger()
+    broken["paths"]["/orders"]["get"]["responses"]["200"].pop("description")
+
+    result = check(tmp_path, orders_json=broken, baseline=swagger())
+
+    [finding] = [f for f in result.findings if f.rule == "schema.invalid"]
+    assert finding.place.pointer.startswith("/paths/~1orders/get/responses/200")
+
+
+def swagger() -> dict[str, Any]:
+    answer = {"description": "an order", "schema": {"$ref": "#/definitions/Order"}}
+    order = {"type": "object", "required": ["total"], "properties": {"total": {"type": "integer"}}}
+    return {
+        "swagger": "2.0",
+        "info": {"title": "orders", "version": "1"},
+        "produces": ["application/json"],
+        "paths": {"/orders": {"get": {"responses": {"200": answer}}}},
+        "definitions": {"Order": order},
+    }
+
+
 def test_an_invalid_document_fails_with_the_place(tmp_path: Path) -> None:
     broken = openapi()
     broken["paths"]["/orders"]["get"]["responses"]["200"].pop("description")
@@ -140,7 +173,7 @@ def test_a_baseline_without_a_document_is_told(tmp_path: Path) -> None:
         ("[]", "is not OpenAPI: an object was expected"),
         ("{}", "the field `openapi` has no version"),
         ('{"openapi": "4.0.0"}', "says version '4.0.0'; 3.0 and 3.1 are understood"),
-        ('{"swagger": "2.0"}', "is Swagger 2.0"),
+        ('{"swagger": "1.2"}', "is Swagger 1.2; 2.0 is understood"),
         ("[" * 100_000, "is nested too deeply"),
         ('{"openapi": "3.1.0", "x": ' + "[" * 500 + "]" * 500 + "}", "nests deeper than 400"),
         (
