@@ -53,8 +53,10 @@ def command(
             raise UsageError(f"--provider belongs to --document; without it, write: harness usage {provider}")
         maps = _of_project(project_from(config), providers, pacts)
     else:
-        if providers:
-            raise UsageError(f"--document is one provider's; name it with --provider {providers[0]}")
+        if len(providers) > 1 or (providers and provider not in {None, *providers}):
+            named = dict.fromkeys((*providers, provider or providers[0]))
+            raise UsageError(f"--document is one provider's; named were {', '.join(named)}")
+        provider = provider or next(iter(providers), None)
         if pacts is None:
             raise UsageError("--document needs --pacts DIR: the contracts to lay over it")
         maps = [_of_document(document, _read(pacts, Path.cwd()), provider)]
@@ -85,7 +87,10 @@ def _of_document(address: str, pacts: Sequence[Pact], provider: str | None) -> U
 
     known = sorted({p.provider for p in pacts})
     if provider is None and len(known) > 1:
-        raise UsageError(f"the pacts have the providers {', '.join(known)}; say whose document it is: --provider NAME")
+        raise UsageError(
+            f"the pacts have the providers {', '.join(known)}; name the one whose document it is: "
+            "harness usage NAME --document ..."
+        )
     name = known[0] if provider is None else provider
     named = {*known, *(p.consumer for p in pacts)}
     if name not in named:

@@ -96,13 +96,13 @@ def test_markdown_is_a_table_for_every_operation(tmp_path: Path) -> None:
     assert "| `200 note` | *nobody* |  |" in done.stdout
 
 
-def test_a_document_and_a_folder_of_pacts_are_enough(tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [(), ("orders",), ("--provider", "orders")], ids=["nobody", "argument", "option"])
+def test_a_document_and_a_folder_of_pacts_are_enough(tmp_path: Path, named: tuple[str, ...]) -> None:
     project(tmp_path, WEB)
     (tmp_path / "harness.toml").unlink()
+    given = ("--document", "contracts/baselines/orders.openapi.json", "--pacts", "contracts/pacts")
 
-    done = run_harness(
-        "usage", "--document", "contracts/baselines/orders.openapi.json", "--pacts", "contracts/pacts", cwd=tmp_path
-    )
+    done = run_harness("usage", *named, *given, cwd=tmp_path)
 
     assert done.returncode == 0, done.stderr
     assert "200 total" in done.stdout
@@ -132,6 +132,11 @@ ELSEWHERE = pact(http("a bill", "/bills/1"))
         ([WEB], ["--provider", "orders"], "--provider belongs to --document"),
         ([WEB], ["--document", "x.json", "--pacts", "contracts/pacts"], "x.json cannot be read"),
         ([WEB], ["--document", "harness.toml", "--pacts", "contracts/pacts"], "harness.toml is "),
+        (
+            [WEB],
+            ["orders", "mail", "--document", "x.json", "--pacts", "contracts/pacts"],
+            "--document is one provider's; named were orders, mail",
+        ),
         (
             [WEB, OTHER],
             ["--document", "contracts/baselines/orders.openapi.json", "--pacts", "contracts/pacts"],

@@ -37,7 +37,8 @@ class SecurityComparer:
 
     def operation(self, old: Operation, new: Operation) -> Iterator[Change]:
         """Whoever was let in before must be let in again: for each old alternative, a new one that asks no more."""
-        before, after = _alternatives(self._old, old.node), _alternatives(self._new, new.node)
+        before = _alternatives(self._old, old.node, self._new)
+        after = _alternatives(self._new, new.node, self._old)
         part = Part(PartKind.SECURITY)
         at = At(
             old.name, old.name, f"{old.node.pointer}/security", part=part, new_pointer=f"{new.node.pointer}/security"
@@ -51,18 +52,35 @@ class SecurityComparer:
             yield change("security_loosened", Direction.REQUEST, at)
 
 
-def _alternatives(root: Node, operation: Node) -> list[dict[str, str]]:
-    """What an operation asks for: one set of credentials for each alternative, each with its name for people."""
+def _alternatives(root: Node, operation: Node, other: Node) -> list[dict[str, str]]:
+    """What an operation asks for: one set of credentials for each alternative, each with its name for people.
+
+    Args:
+        root: the document of the operation.
+        other: the document it is compared with; what goes by one name in both and is not the same is told apart.
+    """
     said = operation.here("security") if operation.here("security").exists else root.here("security")
     found: list[dict[str, str]] = []
     for item in said.raw if isinstance(said.raw, list) else ():
         wanted: dict[str, str] = {}
         for name, scopes in item.items() if isinstance(item, Mapping) else ():
-            kind = _kind(root.get("components").get("securitySchemes").get(str(name))) or str(name)
+            scheme = _scheme(root, str(name))
+            kind = _kind(scheme) or str(name)
+            shown = f"{name}{_what(scheme)}" if _kind(_scheme(other, str(name))) not in {"", kind} else str(name)
             for scope in scopes if isinstance(scopes, list) and scopes else [""]:
-                wanted[f"{kind}:{scope}"] = f"{name}:{scope}" if scope else str(name)
+                wanted[f"{kind}:{scope}"] = f"{shown}:{scope}" if scope else shown
         found.append(wanted)
     return found or [{}]
+
+
+def _scheme(root: Node, name: str) -> Node:
+    return root.get("components").get("securitySchemes").get(name)
+
+
+def _what(scheme: Node) -> str:
+    """What a scheme asks for, to follow its name: ` (header X-Api-Key)`."""
+    words = [scheme.text(word) for word in (("in", "name") if scheme.text("in") else ("type", "scheme"))]
+    return f" ({' '.join(word for word in words if word)})"
 
 
 def _kind(scheme: Node) -> str:

@@ -51,10 +51,24 @@ def described(document: Mapping[str, Any]) -> Iterator[Described]:
                 for path, more in _fields(views, schema, message.direction):
                     yield Described(message.operation, Part(kind, name), path, more)
         return
-    for operation in Operations(Node(document, document)).all:
+    root = Node(document, document)
+    for operation in Operations(root).all:
         yield Described(operation.name, Part())
+        yield from _credentials(root, operation)
         yield from _requests(views, operation)
         yield from _responses(views, operation)
+
+
+def _credentials(root: Node, operation: OpenApiOperation) -> Iterator[Described]:
+    """Headers, query parameters and cookies a key is sent in: a security scheme describes them, no parameter does."""
+    own = operation.node.here("security")
+    for alternative in (own if own.exists else root.here("security")).list():
+        for name in alternative.raw if isinstance(alternative.raw, Mapping) else ():
+            scheme = root.get("components").get("securitySchemes").get(str(name))
+            place, key = scheme.text("in"), scheme.text("name")
+            if scheme.text("type") == "apiKey" and place and key:
+                key = key.lower() if place == "header" else key
+                yield Described(operation.name, Part(PartKind.PARAMETER, key, place))
 
 
 def _requests(views: Views, operation: OpenApiOperation) -> Iterator[Described]:

@@ -414,6 +414,16 @@ def test_a_range_that_is_answered_by_one_of_its_types_gives_no_more_than_before(
     assert compared(ranged, nothing) == []
 
 
+def test_a_scheme_that_asks_for_another_header_under_the_same_name_is_told_with_the_headers() -> None:
+    new = document()
+    new["components"]["securitySchemes"]["key"]["name"] = "X-Token"
+
+    found = compare_openapi(document(), new).changes
+
+    [change] = [c for c in found if c.rule == "security_tightened" and "/parcels" in c.operation]
+    assert change.text.endswith("key (header X-Key) was enough, now key (header X-Token)")
+
+
 def test_versions_of_a_media_type_are_told_apart() -> None:
     def both(d: Document) -> None:
         content = _response(call(d))["content"]

@@ -51,6 +51,22 @@ def fields(schema: dict[str, Any], *interactions: dict[str, Any], **schemas: Any
     }
 
 
+@pytest.mark.parametrize("where", ["document", "operation"])
+def test_a_key_in_a_header_is_described_by_its_security_scheme(where: str) -> None:
+    described = document(ORDER)
+    described["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"}}
+    holder = described if where == "document" else described["paths"]["/orders/{id}"]["get"]
+    holder["security"] = [{"key": []}]
+    asked = http("an order")
+    asked["request"]["headers"] = {"X-Api-Key": ["s3cret"]}
+
+    found = usage_of([pact_from_json(pact(asked, consumer="web"))], described).fields()
+
+    [key] = [f for f in found if f.part.name == "x-api-key" and f.operation.startswith("GET")]
+    assert key.described
+    assert key.consumers == {"web": frozenset({Use.SENDS})}
+
+
 def test_the_map_says_who_reads_a_field_and_which_nobody_reads() -> None:
     found = fields(ORDER, http("an order", body={"id": "1", "lines": [{"sku": 1}]}))
 
