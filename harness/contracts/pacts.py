@@ -20,6 +20,7 @@ __all__ = [
     "Pact",
     "PactError",
     "file_name",
+    "interaction_key",
     "overlay",
     "pact_from_json",
     "read_pact",
@@ -64,7 +65,12 @@ class Interaction:
     @property
     def key(self) -> str:
         """What makes it one of a kind within its pact: description and provider states with their parameters."""
-        return json.dumps([self.description, _states(self.raw)], sort_keys=True)
+        return interaction_key(self.raw)
+
+    @property
+    def given(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """Its provider states with their parameters, in order, however its version writes them."""
+        return tuple((str(s.get("name", "")), s.get("params") or {}) for s in _states(self.raw))
 
     @property
     def operation(self) -> str:
@@ -190,6 +196,12 @@ def _interaction(item: object, messages: bool) -> Interaction:
         raise PactError(f"has an interaction of the unknown type {written!r}") from None
     states = tuple(str(s.get("name", "")) for s in _states(item))
     return Interaction(item["description"], kind, states, item.get("pending") is True, item)
+
+
+def interaction_key(item: Mapping[str, Any]) -> str:
+    """What makes an interaction one of a kind, as it stands in a file or as a verifier asks for it."""
+    states = [{k: v for k, v in state.items() if v != {}} for state in _states(item)]
+    return json.dumps([item.get("description"), states], sort_keys=True)
 
 
 def _states(item: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -181,6 +181,13 @@ def _(root: Path) -> StageResult:
     return verify(root, pact(message("silence", {"type": "order"}), consumer="mail"))
 
 
+@situation("a message handler that refuses, with a body that fits", "provider.no_answer")
+def _(root: Path) -> StageResult:
+    refuses = PROVIDER.replace('return self.answer(200, b""', 'return self.answer(404, b""')
+    order = pact(message("an order", {"type": "order"}), consumer="mail")
+    return verify(root, order, files={"orders.py": refuses})
+
+
 @situation("a pact of messages only, and a provider that cannot be asked for any", "provider.messages_unhandled")
 def _(root: Path) -> StageResult:
     toml = TOML.replace('messages = "/messages"\n', "")

@@ -235,7 +235,9 @@ def _on_interaction(
         # Also when it is pending: nothing answered, so nothing can be said to be work in progress.
         yield case.finding(
             "no_answer",
-            f"{name} gave no answer to {what} of {pact.consumer}: {result.problems[0]}",
+            f"{name} gave no answer to {what} of {pact.consumer}: {result.problems[0]}"
+            if interaction.kind is InteractionKind.HTTP
+            else f"{name} gives no message for {what} that {pact.consumer} reads: {result.problems[0]}",
             detail="\n".join(result.problems),
             interaction=interaction,
             exchange=_exchange(case, result),

@@ -10,20 +10,36 @@ import socket
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import urlencode, urlsplit
 
+from harness.contracts.pacts import interaction_key
 from harness.contracts.verified import Told
 
-__all__ = ["Relay", "exchange", "send_request"]
+__all__ = ["Asked", "Relay", "exchange", "send_request"]
 
 # pact asks again, for up to two minutes, when a test endpoint answers 5xx; it takes a 4xx as the answer it is.
 _REFUSED = 424
 _BODY_CHARS = 4000
 _MAX_BYTES = 5_000_000
 _SPARE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A message the provider was asked for, and what came.
+
+    Args:
+        request, actual: as text, for people.
+        refusal: why what came is no message; empty when the provider gave one.
+    """
+
+    request: str
+    actual: str
+    refusal: str = ""
 
 
 class Relay:
@@ -41,6 +57,7 @@ class Relay:
         self._states_url, self._messages_url, self._timeout_s = states_url, messages_url, timeout_s
         self._told: list[Told] = []
         self._empty: list[str] = []
+        self._asked: dict[str, Asked] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
 
@@ -68,6 +85,7 @@ class Relay:
         """Forget what was told so far."""
         self._told.clear()
         self._empty.clear()
+        self._asked.clear()
 
     def told(self) -> tuple[Told, ...]:
         """States that could not be set up or torn down, each once."""
@@ -76,6 +94,10 @@ class Relay:
     def empty_messages(self) -> tuple[str, ...]:
         """Descriptions of messages whose answer had no contents."""
         return tuple(dict.fromkeys(self._empty))
+
+    def asked(self, key: str) -> Asked | None:
+        """What came when the provider was asked for a message, by the interaction's key; None when it was not."""
+        return self._asked.get(key)
 
     def state(self, state: str, action: str, parameters: Mapping[str, Any]) -> str:
         """Take a state change from the verifier; returns why the interaction cannot go on, empty when it can."""
@@ -113,7 +135,15 @@ class Relay:
         )
         if 200 <= status < 300 and not answer.strip():
             self._empty.append(str(json.loads(body).get("description", "")))
+        self._asked[interaction_key(json.loads(body))] = self._remembered(body, status, headers, answer)
         return status, headers, answer
+
+    def _remembered(self, body: bytes, status: int, headers: Mapping[str, str], answer: bytes) -> Asked:
+        path = urlsplit(self._messages_url).path
+        text = answer.decode(errors="replace")[:_BODY_CHARS]
+        actual = _as_text(f"HTTP {status}", headers, answer) if status else text
+        refusal = "" if 200 <= status < 300 else f"{path}: {f'{status} {text}'.strip() if status else text}"
+        return Asked(_as_text(f"POST {path}", {"Content-Type": "application/json"}, body), actual, refusal)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         relay = self

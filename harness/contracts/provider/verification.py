@@ -11,7 +11,7 @@ import resource
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def _verify(job: VerificationJob, file: str, relay: Relay) -> PactResult:
     except RuntimeError as failure:  # also raised for every mismatch; those are in the results
         error = str(failure)
     results: Mapping[str, Any] = verifier.results
-    found = _match(pact, results.get("interactionResults") or [])
+    found = [_given(r, relay) for r in _match(pact, results.get("interactionResults") or [])]
     if found:
         error = ""
     states, messages = relay.told(), relay.empty_messages()
@@ -104,6 +104,14 @@ def _match(pact: Pact, results: list[Mapping[str, Any]]) -> list[InteractionResu
         if same:
             found.append(_result(same.pop(0), result))
     return found
+
+
+def _given(result: InteractionResult, relay: Relay) -> InteractionResult:
+    """A message counts only when it was given: pact compares whatever the endpoint answers, also a refusal."""
+    asked = relay.asked(result.key)
+    if asked is None or not asked.refusal:
+        return result
+    return replace(result, status="error", problems=(_short(asked.refusal),))
 
 
 def _result(interaction: Interaction, result: Mapping[str, Any]) -> InteractionResult:
@@ -148,29 +156,42 @@ def _with_evidence(job: VerificationJob, pact: Pact, result: InteractionResult, 
     """
     interaction = next(i for i in pact.interactions if i.key == result.key)
     if interaction.kind is not InteractionKind.HTTP:
-        return result
-    for state in interaction.raw.get("providerStates") or ():
-        relay.quietly(str(state.get("name", "")), state.get("params") or {})
+        return _as_it_came(interaction, result, relay)
+    for name, parameters in interaction.given:
+        relay.quietly(name, parameters)
     trace_id = new_trace_id()
     asked = interaction.raw.get("request") or {}
     request, actual = send_request(job.base_url, asked, job.request_timeout_s, trace_id)
     expected = json.dumps(_expected(interaction), indent=2, ensure_ascii=False)
-    return InteractionResult(
-        key=result.key,
-        status=result.status,
-        problems=result.problems,
-        request=request,
-        expected=expected,
-        actual=actual,
-        trace_id=trace_id,
-    )
+    return replace(result, request=request, expected=expected, actual=actual, trace_id=trace_id)
+
+
+def _as_it_came(interaction: Interaction, result: InteractionResult, relay: Relay) -> InteractionResult:
+    """The message that was judged: asking once more could give another one."""
+    asked = relay.asked(result.key)
+    if asked is None:
+        return result
+    expected = json.dumps(_contents(interaction), indent=2, ensure_ascii=False)
+    return replace(result, request=asked.request, expected=expected, actual=asked.actual)
+
+
+def _contents(interaction: Interaction) -> object:
+    """What is expected of a message, or of the replies to one; from version 4 on contents stand in an envelope."""
+    raw = interaction.raw
+    whole = raw.get("response") if interaction.kind is InteractionKind.SYNC else [raw]
+    parts = whole if isinstance(whole, list) else [whole]
+    shown = [_bare(part.get("contents")) for part in parts if isinstance(part, Mapping)]
+    return shown[0] if len(shown) == 1 else shown
+
+
+def _bare(contents: object) -> object:
+    return contents["content"] if isinstance(contents, Mapping) and "content" in contents else contents
 
 
 def _expected(interaction: Interaction) -> dict[str, Any]:
     response = interaction.raw.get("response") or {}
     body = response.get("body")
-    content = body.get("content") if isinstance(body, dict) and "content" in body else body
-    shown = {"status": response.get("status"), "headers": response.get("headers"), "body": content}
+    shown = {"status": response.get("status"), "headers": response.get("headers"), "body": _bare(body)}
     return {k: v for k, v in shown.items() if v is not None}
 
 

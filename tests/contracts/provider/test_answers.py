@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from harness.contracts.stage import ProviderStage
 from harness.evidence import StageResult, Status
 from harness.system.config import load_project
-from tests.contracts.shop import TOML, http, pact, project
+from tests.contracts.shop import TOML, http, message, pact, project
 from tests.helpers import make_context
 
 
@@ -38,6 +39,47 @@ def question(description: str, reply: object) -> dict[str, Any]:
         "request": body({"ask": "price"}),
         "response": [body(reply)],
     }
+
+
+def test_a_message_that_is_refused_says_what_was_answered(tmp_path: Path) -> None:
+    given = message("an order", {"type": "order"})
+
+    result = altered(tmp_path, pact(given, consumer="mail"), ASKED, 'return self.answer(404, {"type": "order"})')
+
+    [finding] = result.findings
+    assert finding.title == 'orders gives no message for "an order" that mail reads: /messages: 404 {"type": "order"}'
+    assert result.work["messages"] == 0
+
+
+def test_a_message_that_is_not_as_agreed_is_shown_beside_what_was_expected(tmp_path: Path) -> None:
+    given = message("an order", {"type": "cancellation"})
+
+    result = altered(tmp_path, pact(given, consumer="mail"), ASKED, ASKED)
+
+    [finding] = result.findings
+    assert finding.rule == "provider.mismatch"
+    assert finding.exchange is not None
+    assert finding.exchange.request.startswith("POST /messages\n")
+    assert json.loads(finding.exchange.expected) == {"type": "cancellation"}
+    assert finding.exchange.response.startswith("HTTP 200\n")
+    assert '"type": "order"' in finding.exchange.response
+
+
+def test_a_failure_of_an_old_contract_is_looked_at_again_in_its_own_state(tmp_path: Path) -> None:
+    given = pact(
+        {
+            "description": "an order",
+            "providerState": "an order",
+            "request": {"method": "GET", "path": "/orders/1"},
+            "response": {"status": 201},
+        }
+    ) | {"metadata": {"pactSpecification": {"version": "2.0.0"}}}
+    told = 'known = body["state"]'
+
+    result = altered(tmp_path, given, told, f'open("states.txt", "a").write(body["action"] + "\\n"); {told}')
+
+    assert {f.rule for f in result.findings} == {"provider.mismatch"}
+    assert (tmp_path / "states.txt").read_text().split().count("setup") >= 3  # verified, looked at again, made up
 
 
 def test_two_states_that_ask_for_different_answers_cannot_both_pass_with_a_handler_that_does_nothing(
