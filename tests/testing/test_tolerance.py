@@ -148,6 +148,26 @@ def test_a_consumer_that_asks_for_more_than_its_contract_says_is_found_with_the_
         assert record["file"] == ("contracts/test_orders.py" if name == "by_position" else "client.py"), record
 
 
+def test_a_consumer_in_a_process_of_its_own_says_itself_what_it_cannot_live_with(tmp_path: Path) -> None:
+    test = (
+        "import subprocess, sys\n"
+        "PROGRAM = 'import sys, client; print(client.unpacked(sys.argv[1]))'\n"
+        "def program(url):\n"
+        "    words = [sys.executable, '-c', PROGRAM, url]\n"
+        "    return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)\n"
+        "def test_it(pact):\n"
+        "    assert served(pact, program) == 2499\n"
+    )
+
+    [record], _ = replayed(tmp_path, test, code=1)
+
+    assert record["message"].startswith("CalledProcessError: ")
+    assert "ended with 1: TypeError: " in record["message"]
+    assert "harness_extra" in record["message"]
+    assert "standard error of the process:\nTraceback" in record["detail"]
+    assert "pluggy" not in record["detail"]
+
+
 def test_a_consumer_that_breaks_on_a_longer_list_is_found(tmp_path: Path) -> None:
     test = (
         'def test_it(pact):\n    body = {"items": match.each_like(RECORD, min=1)}\n'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sysconfig
 import traceback
 from collections.abc import Sequence
@@ -28,6 +30,10 @@ _PACKAGES = frozenset({"site-packages", "dist-packages"})  # also those of anoth
 _OURS = str(Path(__file__).parents[1])  # the pact fixture stands between pact and a message handler
 _SHOWN = ("charset=utf-8", "x-harness-extra", TOKEN)
 _TEXT_CHARS = 4000
+#: How programs of most languages begin the line that says what went wrong.
+_COMPLAINT = re.compile(
+    r"(?:Uncaught |Unhandled |Exception in thread .*|[\w.$:]*(?:Error|Exception)\b|panic:|fatal)", re.I
+)
 
 
 class Blame(StrEnum):
@@ -73,9 +79,37 @@ def judge(item: pytest.Function, replay: Replay, error: BaseException, suite: Pa
     if isinstance(error, Skipped) or replay.disturbed:
         blame = Blame.NOBODY
     file, line = _place(frames)
-    text = "".join(traceback.format_exception(error))[-_TEXT_CHARS:]
-    said = (str(error).strip() or "no message").splitlines()[0][:300]
-    return Failure(blame, f"{type(error).__name__}: {said}", file, line, text)
+    said = (_of_child(error) or str(error).strip() or "no message").splitlines()[0][:300]
+    return Failure(blame, f"{type(error).__name__}: {said}", file, line, _story(error))
+
+
+def _of_child(error: BaseException) -> str:
+    """What a consumer in another language said before it ended; the exception itself only knows its exit code."""
+    lines = [line.strip() for line in _stderr(error).splitlines() if line.strip()]
+    complaint = next((line for line in lines if _COMPLAINT.match(line)), lines[-1] if lines else "")
+    if not complaint or not isinstance(error, subprocess.CalledProcessError):
+        return ""
+    return f"{Path(_program(error.cmd)).name} ended with {error.returncode}: {complaint}"
+
+
+def _program(command: object) -> str:
+    words = command.split() if isinstance(command, str) else command
+    return str(words[0]) if isinstance(words, list | tuple) and words else "a process"
+
+
+def _stderr(error: BaseException) -> str:
+    said = getattr(error, "stderr", None)
+    return said.decode(errors="replace") if isinstance(said, bytes) else said if isinstance(said, str) else ""
+
+
+def _story(error: BaseException) -> str:
+    """The traceback from the project's own code on, and what a child process said; pytest's way there tells nothing."""
+    start = error.__traceback__
+    while start is not None and not _is_project(start.tb_frame):
+        start = start.tb_next
+    text = "".join(traceback.format_exception(type(error), error, start or error.__traceback__))[-_TEXT_CHARS:]
+    child = _stderr(error).strip()[-_TEXT_CHARS:]
+    return f"{text}\nstandard error of the process:\n{child}\n" if child else text
 
 
 def _innermost(error: BaseException) -> BaseException:
