@@ -119,7 +119,7 @@ def test_published_pacts_that_agree_pass(tmp_path: Path) -> None:
 
 
 def test_a_failed_test_names_assertion_place_and_command(tmp_path: Path) -> None:
-    publish(tmp_path, pact(http("kept")))
+    write_pact(pact_from_json(pact(http("kept"))), tmp_path / "contracts/pacts")
 
     result = run(tmp_path, GOOD + "\ndef test_wrong(pact):\n    total = 1\n    assert total == 2\n")
 
@@ -132,7 +132,7 @@ def test_a_failed_test_names_assertion_place_and_command(tmp_path: Path) -> None
 
 
 def test_interactions_that_are_kept_although_no_test_produced_them_are_told_with_the_reason(tmp_path: Path) -> None:
-    publish(tmp_path, pact(http("kept")))
+    write_pact(pact_from_json(pact(http("kept"))), tmp_path / "contracts/pacts")
 
     result = run(tmp_path, GOOD + "\nimport pytest\n@pytest.mark.skip\ndef test_later(pact): pass\n")
 
