@@ -1,14 +1,16 @@
-"""The summary a run ends with on stdout: stages, findings, gates, the verdict in one line, where the report is."""
+"""The summary a run ends with on stdout: stages, grids, findings, gates, the verdict in one line, where the report is."""
 
 from __future__ import annotations
 
 import io
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from harness.evidence import Finding, GateOutcome, Measure, RunResult, Severity, Status
 from harness.pipeline.events import RunFinished
+from harness.report.grids import GridView, grids_of
 from harness.report.text import (
     by_severity,
     count,
@@ -56,12 +58,32 @@ def print_closing(stdout: TextIO, event: RunFinished, *, json: bool = False, rep
 
         write(stdout, "".join(result_json(event.result)) + "\n")
         return
-    text = render(event.result, (report or Path(event.directory)) / "report.html", terminal=stdout.isatty())
+    directory = Path(event.directory)
+    text = render(
+        event.result,
+        (report or directory) / "report.html",
+        grids=grids_of(event.result, directory),
+        terminal=stdout.isatty(),
+        encoding=stdout.encoding or "utf-8",
+    )
     write(stdout, text)
 
 
-def render(result: RunResult, report: Path, *, terminal: bool, width: int = 0) -> str:
-    """The summary as text; with colours when it goes to a terminal (and `NO_COLOR` is not set)."""
+def render(
+    result: RunResult,
+    report: Path,
+    *,
+    terminal: bool,
+    width: int = 0,
+    grids: Sequence[GridView] = (),
+    encoding: str = "utf-8",
+) -> str:
+    """The summary as text; with colours when it goes to a terminal (and `NO_COLOR` is not set).
+
+    Args:
+        width: columns; those of the terminal when 0.
+        encoding: of the stream the text goes to; grids are drawn in ASCII where it is too small for their signs.
+    """
     from rich.console import Console
     from rich.text import Text
 
@@ -70,6 +92,7 @@ def render(result: RunResult, report: Path, *, terminal: bool, width: int = 0) -
     console = Console(file=out, force_terminal=terminal, width=columns, highlight=False, emoji=False, markup=False)
     console.print()
     console.print(_stages(result))
+    _print_grids(console, grids, columns, encoding)
     _print_reasons(console, result)
     _print_findings(console, result)
     for gate in result.gates:
@@ -110,6 +133,20 @@ def _stages(result: RunResult) -> Table:
 def _measure(measure: Measure, stage: str) -> str:
     labels = f" ({line(', '.join(measure.labels.values()), 60)})" if measure.labels else ""
     return f"{line(measure.name.removeprefix(f'{stage}.'), 60)}{labels} {value_text(measure)}"
+
+
+def _print_grids(console: Console, grids: Sequence[GridView], width: int, encoding: str) -> None:
+    from harness.report.matrix import ASCII, UNICODE, matrix
+
+    try:
+        "".join((*UNICODE.states.values(), UNICODE.corner, UNICODE.stem, UNICODE.more)).encode(encoding)
+        signs = UNICODE
+    except (UnicodeEncodeError, LookupError):
+        signs = ASCII
+    for grid in grids:
+        console.print()
+        for row in matrix(grid, width, signs):
+            console.print(row, soft_wrap=True)
 
 
 def _print_reasons(console: Console, result: RunResult) -> None:

@@ -108,7 +108,8 @@ def edge_stories(system: System, result: RunResult) -> list[EdgeStory]:
                 experiment = seen.place.experiment
             else:
                 story.measures.append(seen)
-                experiment = seen.labels.get("experiment", "")
+                # An exploration's faults have no experiment; its findings have the fault's name in its place.
+                experiment = seen.labels.get("experiment") or seen.labels.get("fault", "")
             if stage.name in _FAULT_STAGES:
                 faults.setdefault(name, set()).add(experiment)
             if stage.name in _CONTRACT_STAGES:

@@ -11,6 +11,7 @@ from harness.errors import InfrastructureError
 from harness.evidence import RunResult
 from harness.evidence.store import PastRun
 from harness.pipeline.events import PlannedStage
+from harness.report.grids import grids_of
 from harness.report.junit import junit_xml
 from harness.report.markdown import summary_markdown
 from harness.report.result_json import read_result, result_json
@@ -56,7 +57,7 @@ def write_reports(
     written = (
         _write(out / "result.json", (p.encode() for p in result_json(result))),
         _write(out / "junit.xml", (junit_xml(result),)),
-        _write(out / "summary.md", (summary_markdown(result).encode(),)),
+        _write(out / "summary.md", (summary_markdown(result, grids_of(result, run_directory)).encode(),)),
         _write(
             out / "report.html", report_html(result, plan, system, run_directory, out, history=history, known=known)
         ),

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from harness.evidence import Artifact, RunResult
+from harness.evidence.grid import GRID_MEDIA_TYPE
 from harness.evidence.series import CHART_MEDIA_TYPE
 from harness.evidence.store import PastRun
 from harness.pipeline.events import PlannedStage
 from harness.report import text, views
 from harness.report.charts import charts_json, charts_of, csp_hash, plotly_chunks, plotly_file
 from harness.report.edges import edge_stories
+from harness.report.grids import grids_of
+from harness.report.gridviews import grid_pages
 from harness.report.measures import measure_tables
 from harness.system.model import System
 
@@ -34,6 +37,9 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _PLOTLY_HERE = "<!-- plotly.js -->"
 #: Characters of a request or response that are shown; the whole text is in `result.json`.
 _MANY, _BODY_LIMIT, _BODY_LIMIT_OF_MANY = 100, 12_000, 2_000
+
+#: What files of our own are called.
+_KINDS = {CHART_MEDIA_TYPE: "chart data", GRID_MEDIA_TYPE: "grid data"}
 
 
 def report_html(
@@ -83,6 +89,7 @@ def report_html(
             timeline=views.timeline(result, plan),
             map=views.system_map(system, stories, result, groups),
             stories=stories,
+            grids=grid_pages(grids_of(result, run_directory), groups),
             links={s.name: [_link(a, run_directory, out) for a in s.artifacts] for s in result.stages},
             measures={s.name: measure_tables(s.name, s.measures) for s in result.stages},
             history=views.trend(result, history),
@@ -147,7 +154,7 @@ def _read(name: str) -> str:
 
 def _link(artifact: Artifact, run_directory: Path, out: Path) -> views.Link:
     """A link to an artifact, if it is a file inside of the run's directory."""
-    kind = "chart data" if artifact.media_type == CHART_MEDIA_TYPE else artifact.media_type
+    kind = _KINDS.get(artifact.media_type, artifact.media_type)
     try:
         base = run_directory.resolve()
         file = (base / artifact.path).resolve()

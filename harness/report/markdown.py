@@ -1,11 +1,13 @@
-"""`summary.md` for a CI job's summary page: verdict, stages, gates, findings, with the details folded away."""
+"""`summary.md` for a CI job's summary page: verdict, stages, grids, gates, findings, with the details folded away."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.evidence import Finding, RunResult, Status
+from harness.evidence.grid import GridCell, GridState
+from harness.report.grids import SIGNS, WORDS, GridView
 from harness.report.text import (
     by_severity,
     clip,
@@ -26,6 +28,7 @@ __all__ = ["summary_markdown"]
 
 #: GitHub refuses job summaries over 1 MiB; so few findings, and cut bodies.
 _FINDINGS, _BODY_LIMIT = 50, 2_000
+_ROWS, _COLUMNS = 40, 25
 _SIGNS = {
     Status.PASS: "✅",
     Status.WARN: "⚠️",
@@ -35,12 +38,16 @@ _SIGNS = {
 }
 
 
-def summary_markdown(result: RunResult) -> str:
-    """The result as GitHub-flavoured Markdown; text from services is escaped."""
-    return "\n".join(_lines(result)) + "\n"
+def summary_markdown(result: RunResult, grids: Sequence[GridView] = ()) -> str:
+    """The result as GitHub-flavoured Markdown; text from services is escaped.
+
+    Args:
+        grids: those of the run; drawn where anything did not hold, else told in a line.
+    """
+    return "\n".join(_lines(result, grids)) + "\n"
 
 
-def _lines(result: RunResult) -> Iterator[str]:
+def _lines(result: RunResult, grids: Sequence[GridView]) -> Iterator[str]:
     yield f"## {_SIGNS[result.verdict]} {_md(result.system)}: {result_word(result.verdict)}"
     yield ""
     yield _md(headline(result), 1000)
@@ -65,8 +72,43 @@ def _lines(result: RunResult) -> Iterator[str]:
         took = duration(stage.duration_s) if stage.duration_s else ""
         status = f"{_SIGNS[stage.status]} {result_word(stage.status)}"
         yield f"| {_md(stage.name)} | {status} | {took} | {_md(told, 300)} | {measures} |"
+    for grid in grids:
+        yield from _grid(grid)
     yield from _gates(result)
     yield from _findings(result)
+
+
+def _grid(view: GridView) -> Iterator[str]:
+    yield ""
+    if view.problem or view.all_held:
+        yield _md(view.summary, 400)
+        return
+    yield f"### {_md(view.summary, 400)}"
+    yield ""
+    rows, columns = view.rows, view.columns
+    if len(rows) > _ROWS:
+        rows = view.rows_not_held()[:_ROWS]
+    if len(columns) > _COLUMNS:
+        columns = view.columns_not_held()[:_COLUMNS]
+    yield f"| | {' | '.join(_md(c, 60) for c in columns)} |"
+    yield f"| --- |{' :---: |' * len(columns)}"
+    for row in rows:
+        yield f"| {_md(row, 80)} | {' | '.join(_cell(view.cells.get((row, c))) for c in columns)} |"
+    left = len(view.rows) - len(rows), len(view.columns) - len(columns)
+    yield ""
+    yield ", ".join(f"{_md(SIGNS[s])} {WORDS[s]}" for s in SIGNS if any(c.state is s for c in view.cells.values()))
+    if any(left):
+        yield ""
+        yield f"Not shown here: {count(left[0], 'row')}, {count(left[1], 'column')}. The report has them."
+
+
+def _cell(cell: GridCell | None) -> str:
+    if cell is None:
+        return ""
+    sign = _md(SIGNS[cell.state])
+    if cell.state is GridState.HELD:
+        return sign
+    return f"**{sign}** {_md(cell.text, 60)}".rstrip()
 
 
 def _gates(result: RunResult) -> Iterator[str]:

@@ -20,6 +20,7 @@ from harness.evidence import (
     Status,
     worst,
 )
+from harness.evidence.grid import GRID_MEDIA_TYPE, Grid, GridCell, GridState, write_grid
 from harness.evidence.series import CHART_MEDIA_TYPE, Chart, Series, Window, write_chart
 from harness.pipeline.events import PlannedStage
 from harness.system.model import Edge, EdgeKind, OnFailure, ResilienceContract, Resource, Service, System
@@ -371,6 +372,81 @@ def fake_result(
         command="harness run --profile quick --seed 42",
         resources={"cpu_s": 3.1, "children_cpu_s": 141.0, "peak_mb": 96.0},
     )
+
+
+FAILURES = (
+    "refused", "reset-before", "reset-after", "hang", "slow", "too-slow", "error-500", "error-503", "throttled",
+    "malformed", "truncated", "wrong-type", "fails-first",
+)  # fmt: skip
+#: State, text and detail of what did not hold, by edge and failure.
+_AMISS = {
+    ("orders -> payments", "hang"): (GridState.BROKEN, "waited 2.1 s", "the budget is 1.5 s"),
+    ("orders -> payments", "fails-first"): (GridState.BROKEN, "6 attempts", "2 were promised"),
+    ("gateway -> catalog", "malformed"): (GridState.BROKEN, "answered 500", "degrade was promised"),
+    ("payments -> psp", "reset-after"): (GridState.DOUBTFUL, "", "seen once in two tries"),
+    ("orders -> notifications", "hang"): (GridState.NOT_TRIED, "", "no call met the failure"),
+}
+
+
+def fake_grid() -> Grid:
+    """Every failure on every edge between services; three broken, one doubtful, one not tried, two without a cell."""
+    edges = tuple(e.name for e in fake_system().service_edges())
+    cells = []
+    for edge in edges:
+        for failure in FAILURES:
+            state, text, detail = _AMISS.get((edge, failure), (GridState.HELD, "", "8 of 8 went well"))
+            again = f"harness run chaos --edge {edge.replace(' -> ', ':')} --fault {failure} --seed 42"
+            if (edge, failure) not in {(edges[-1], "slow"), (edges[-1], "too-slow")}:
+                cells.append(GridCell(row=edge, column=failure, state=state, text=text, detail=detail, reproduce=again))
+    return Grid(title="Promises under failure", rows=edges, columns=FAILURES, cells=tuple(cells))
+
+
+def all_held(grid: Grid) -> Grid:
+    """The same grid of a better system."""
+    return replace(grid, cells=tuple(replace(c, state=GridState.HELD, text="") for c in grid.cells))
+
+
+def grid_of_size(rows: int, columns: int, broken: int = 0) -> Grid:
+    """A grid of numbered rows and columns, the first `broken` rows broken in their first column."""
+    names = tuple(f"caller-{r} -> callee-{r}" for r in range(rows)), tuple(f"failure-{c}" for c in range(columns))
+    cells = tuple(
+        GridCell(row=row, column=column, state=GridState.BROKEN if r < broken and c == 0 else GridState.HELD)
+        for r, row in enumerate(names[0])
+        for c, column in enumerate(names[1])
+    )
+    return Grid(title="Promises under failure", rows=names[0], columns=names[1], cells=cells)
+
+
+def hostile_grid() -> Grid:
+    """A grid whose every text is hostile."""
+    cells = tuple(
+        GridCell(row=text, column=text, state=GridState.BROKEN, text=text, detail=text, reproduce=text)
+        for text in HOSTILE
+    )
+    return Grid(title=HOSTILE[0], rows=HOSTILE, columns=HOSTILE, cells=cells)
+
+
+def with_grid(result: RunResult, run_directory: Path, grid: Grid) -> RunResult:
+    """The run with a grid among the files of its chaos stage, and a finding for every broken cell."""
+    write_grid(run_directory / "chaos" / "promises.json", grid)
+    artifact = Artifact("promises under failure", "chaos/promises.json", GRID_MEDIA_TYPE)
+    found = tuple(
+        Finding(
+            rule="chaos.promise.budget",
+            severity=Severity.ERROR,
+            title=f"While {c.row.rpartition(' ')[2]} failed ({c.column}), its caller {c.text}",
+            detail=c.detail,
+            place=Place(edge=c.row, experiment=c.column),
+            reproduce=c.reproduce,
+        )
+        for c in grid.cells
+        if c.state is GridState.BROKEN
+    )
+    stages = tuple(
+        replace(s, artifacts=(*s.artifacts, artifact), findings=(*s.findings, *found)) if s.name == "chaos" else s
+        for s in result.stages
+    )
+    return replace(result, stages=stages)
 
 
 def _poisoned(finding: Finding, text: str) -> Finding:

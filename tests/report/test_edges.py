@@ -44,6 +44,19 @@ def test_faults_are_counted_by_experiment_not_by_measure() -> None:
     assert story(chaos("slow", "slow", "refused")).faults == 2
 
 
+def test_faults_of_an_exploration_are_counted_by_their_names() -> None:
+    labels = {"edge": "orders -> payments"}
+    measures = tuple(Measure("chaos.waited", 1.0, "s", {**labels, "fault": f}) for f in ("hang", "hang", "refused"))
+    found = Finding(
+        rule="chaos.promise.budget",
+        severity=Severity.ERROR,
+        title="slow",
+        place=Place(edge="orders -> payments", experiment="hang"),
+    )
+    stage = StageResult(name="chaos", status=Status.PASS, measures=measures, findings=(found,))
+    assert story(stage).faults == 2
+
+
 def test_an_edge_held_when_contracts_and_faults_found_nothing() -> None:
     assert story(provider({"edge": "orders:payments"}), chaos("slow")).state is EdgeState.HELD
 
