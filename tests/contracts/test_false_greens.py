@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -176,6 +179,13 @@ def _(root: Path) -> StageResult:
     return verify(root, pact(message("anything"), consumer="mail"))
 
 
+@situation("a message of which an empty object is expected", "provider.message_unspecified")
+def _(root: Path) -> StageResult:
+    given = message("anything", {"type": "order"})
+    given["contents"]["content"] = {}
+    return verify(root, pact(given, consumer="mail"))
+
+
 @situation("a message whose handler returns no contents", "provider.message_empty")
 def _(root: Path) -> StageResult:
     return verify(root, pact(message("silence", {"type": "order"}), consumer="mail"))
@@ -208,6 +218,43 @@ def _(root: Path) -> StageResult:
 # --- something else answered, or nothing ---------------------------------------------------------------------------
 
 
+#: A provider that has moved what is asked of it.
+MOVED = PROVIDER.replace(
+    "    def do_GET(self):\n",
+    """    def do_GET(self):
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/orders/1")
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+""",
+)
+
+
+@contextmanager
+def canned(body: bytes) -> Iterator[str]:
+    """A server that gives this answer to everything; its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @situation("a provider that answers everything with the same body", "provider.answers_anything")
 def _(root: Path) -> StageResult:
     same = PROVIDER.replace(
@@ -229,6 +276,19 @@ def _(root: Path) -> StageResult:
         "http.server.SimpleHTTPRequestHandler).serve_forever()\n"
     )
     return verify(root, pact(http("an order", body={"id": "1"})), files={"orders.py": other})
+
+
+@situation("a provider that sends the question elsewhere, where the answer is as agreed", "expected 200 but was 302")
+def _(root: Path) -> StageResult:
+    return verify(root, pact(http("moved", "/moved", body={"id": "1"})), files={"orders.py": MOVED})
+
+
+@situation("a proxy of the environment that answers from its cache", "provider.mismatch")
+def _(root: Path) -> StageResult:
+    with canned(b'{"id": "stale"}') as url, pytest.MonkeyPatch.context() as patch:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            patch.setenv(name, url)
+        return verify(root, pact(http("an order", "/nowhere", body={"id": "stale"})))
 
 
 @situation("another process on the provider's port while the provider starts", "is taken by another process")
