@@ -388,6 +388,18 @@ def _(root: Path) -> StageResult:
     return consume(root, TEST + f"@pytest.mark.skip\ndef test_it(pact):{CALL}")
 
 
+@situation("a file that leaves itself out, beside one that runs", "consumer.file_skipped")
+def _(root: Path) -> StageResult:
+    left_out = "import pytest\npytest.importorskip('what_is_not_installed')\n" + TEST + f"def test_it(pact):{CALL}"
+    return consume(root, TEST + f"def test_it(pact):{CALL}", test_mail=left_out)
+
+
+@situation("a file whose every test is skipped, beside one that runs", "consumer.file_skipped")
+def _(root: Path) -> StageResult:
+    skipped = TEST + f"@pytest.mark.skip(reason='later')\ndef test_it(pact):{CALL}"
+    return consume(root, TEST + f"def test_it(pact):{CALL}", test_mail=skipped)
+
+
 @situation("every test an expected failure", "were skipped")
 def _(root: Path) -> StageResult:
     return consume(root, TEST + f"@pytest.mark.xfail\ndef test_it(pact):{CALL}        assert False\n")
@@ -493,6 +505,11 @@ def _(root: Path) -> StageResult:
 @situation("every scenario of a consumer skipped", "provider.scenarios_skipped")
 def _(root: Path) -> StageResult:
     return tell(root, SCENARIO.replace("@pytest", "@pytest.mark.skip\n@pytest") + CALLS)
+
+
+@situation("a file of scenarios that leaves itself out", "provider.scenarios_unknown")
+def _(root: Path) -> StageResult:
+    return tell(root, "import pytest\npytest.importorskip('what_is_not_installed')\n" + SCENARIO + CALLS)
 
 
 @situation("every scenario of a consumer an expected failure", "provider.scenarios_skipped")

@@ -52,8 +52,7 @@ class Scenarios:
 async def find_scenarios(context: StageContext) -> Scenarios:
     """Ask pytest which scenarios the suite has; what cannot be run is reported. Costs nothing where there are none."""
     suite = context.root / context.system.suites.contracts
-    texts = [file.read_text(encoding="utf-8", errors="replace") for file in suite.rglob("*.py")]
-    if not any("scenario" in text for text in texts):
+    if not any("scenario" in _text(file) for file in suite.rglob("*.py")):
         return Scenarios()
     log = context.directory / "scenarios.log"
     with tempfile.TemporaryDirectory(prefix="harness-scenarios-") as temporary:
@@ -61,12 +60,18 @@ async def find_scenarios(context: StageContext) -> Scenarios:
         child = await _pytest(context, folder, log, _COLLECT_S, "--collect-only", "-qq")
         planned = tuple(r for r in read_asked(folder / "asked.ndjson") if isinstance(r, Planned))
         problems = [r for r in read_tests(folder / "tests.ndjson") if isinstance(r, CollectionProblem)]
+    # A file that leaves itself out is no matter of this stage, unless it has scenarios.
+    problems = [p for p in problems if not p.skipped or "scenario" in _text(context.root / p.file)]
     for finding in _uncollected(context, child, problems):
         context.found(finding)
     for scenario in planned:
         if scenario.problem:
             context.found(_finding(context, scenario, "scenario_unusable", scenario.problem))
     return Scenarios(tuple(s for s in planned if not s.problem)).narrowed(context)
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
 
 async def run_scenarios(
@@ -107,8 +112,7 @@ async def run_scenarios(
 async def _pytest(context: StageContext, folder: Path, log: Path, limit_s: float, *arguments: str) -> ChildResult:
     suite = context.system.suites.contracts
     argv = [sys.executable, "-m", "pytest", suite, "-m", "scenario", "-q", "-p", "no:cacheprovider", "-n", "0"]
-    texts = (f.read_text(encoding="utf-8", errors="replace") for f in (context.root / suite).rglob("*.py"))
-    if not any("schemathesis" in text for text in texts):
+    if not any("schemathesis" in _text(file) for file in (context.root / suite).rglob("*.py")):
         argv += ["-p", "no:schemathesis"]  # its pytest plugin takes two seconds to load
     argv += ["--pact-dir", str(folder / "pacts"), "--harness-report", str(folder / "tests.ndjson")]
     argv += ["--scenario-log", str(folder / "asked.ndjson"), *arguments]
@@ -210,7 +214,11 @@ def _uncollected(context: StageContext, child: ChildResult, problems: Sequence[C
     """Where the suite cannot be read, nobody knows which scenarios there are."""
     suite = context.system.suites.contracts
     found = [
-        (problem.file or suite, f"{problem.file or suite} cannot be collected: {problem.message}", problem.detail)
+        (
+            problem.file or suite,
+            f"{problem.file or suite} {'leaves itself out' if problem.skipped else 'cannot be collected'}: {problem.message}",
+            problem.detail,
+        )
         for problem in problems
     ]
     if not found and child.timed_out:
