@@ -133,6 +133,37 @@ def _(root: Path) -> StageResult:
     return run(made, ProviderStage())
 
 
+@situation("a pact in a folder below the folder of pacts", "contracts/pacts/mail/mail-orders.json is a contract")
+def _(root: Path) -> StageResult:
+    made = project(root, TOML, [pact(http("an order"))])
+    (root / "contracts/pacts/mail").mkdir()
+    broken = json.dumps(pact(http("an order", body={"price": 1}), consumer="mail"))
+    (root / "contracts/pacts/mail/mail-orders.json").write_text(broken)
+    return run(made, ProviderStage())
+
+
+@situation("a pact whose file has another ending", "contracts/pacts/mail-orders.JSON is a contract")
+def _(root: Path) -> StageResult:
+    made = project(root, TOML, [pact(http("an order"))])
+    broken = json.dumps(pact(http("an order", body={"price": 1}), consumer="mail"))
+    (root / "contracts/pacts/mail-orders.JSON").write_text(broken)
+    return run(made, ProviderStage())
+
+
+@situation("a pact whose names are no names", "provider.pact_unreadable")
+def _(root: Path) -> StageResult:
+    made = project(root, TOML, [pact(http("an order"))])
+    for number, name in enumerate(("m" * 300, "a\0b", "a\nb")):
+        odd = json.dumps(pact(http("an order"), consumer=name))
+        (root / f"contracts/pacts/{number}.json").write_text(odd)
+    return run(made, ProviderStage())
+
+
+@situation("a pact with half of a surrogate pair in it", "provider.pact_unreadable")
+def _(root: Path) -> StageResult:
+    return verify(root, pact(http("an order \ud800")))
+
+
 def from_broker(root: Path, url: str) -> StageResult:
     """The provider stage with a broker as its only source."""
     with pytest.MonkeyPatch.context() as patch:
@@ -172,6 +203,38 @@ def _(root: Path) -> StageResult:
 @situation("two interactions with the same description and states, of which one is broken", "provider.ambiguous")
 def _(root: Path) -> StageResult:
     return verify(root, pact(http("an order", body={"price": 1}), http("an order", body={"id": "1"})))
+
+
+#: The elements of a list matter to the consumer: what `match.each_like` writes, and what a V2 pact does.
+ELEMENTS = {"body": {"$.items": {"matchers": [{"match": "type"}]}, "$.items[*].id": {"matchers": [{"match": "type"}]}}}
+EMPTY = PROVIDER.replace(
+    "    def do_GET(self):\n", "    def do_GET(self):\n        return self.answer(200, {'items': []})\n"
+)
+
+
+@situation("a list without an element where the consumer reads elements", "minimum")
+def _(root: Path) -> StageResult:
+    given = http("all orders", body={"items": [{"id": "1"}]})
+    given["response"]["matchingRules"] = ELEMENTS
+    return verify(root, pact(given), files={"orders.py": EMPTY})
+
+
+@situation("a list without an element, by a pact of version 2", "minimum")
+def _(root: Path) -> StageResult:
+    given = {
+        "description": "all orders",
+        "request": {"method": "GET", "path": "/orders"},
+        "response": {"status": 200, "body": {"items": [1]}, "matchingRules": {"$.body.items": {"match": "type"}}},
+    }
+    old = pact(given) | {"metadata": {"pactSpecification": {"version": "2.0.0"}}}
+    return verify(root, old, files={"orders.py": EMPTY})
+
+
+@situation("a message whose list has no element where the consumer reads elements", "minimum")
+def _(root: Path) -> StageResult:
+    given = message("an order", {"items": [{"id": "1"}]}) | {"matchingRules": ELEMENTS}
+    empty = PROVIDER.replace('{"type": "order", "id": 1}', '{"items": []}')
+    return verify(root, pact(given, consumer="mail"), files={"orders.py": empty})
 
 
 @situation("a message of which nothing is expected", "provider.message_unspecified")
