@@ -555,6 +555,17 @@ def _(root: Path) -> StageResult:
     return tell(root, SCENARIO + "    assert True\n")
 
 
+@situation("a scenario that asserts nothing", "provider.scenario_deaf")
+def _(root: Path) -> StageResult:
+    return tell(root, SCENARIO + '    provider.client.get("/orders/1")\n')
+
+
+@situation("a scenario that swallows whatever goes wrong", "provider.scenario_deaf")
+def _(root: Path) -> StageResult:
+    swallowed = CALLS.replace("    assert", "        assert").replace("100", "7")
+    return tell(root, SCENARIO + f"    try:\n{swallowed}    except Exception:\n        pass\n")
+
+
 @situation("a scenario that asks for no provider", "provider.scenario_unusable")
 def _(root: Path) -> StageResult:
     return tell(root, SCENARIO.replace("(provider)", "()") + "    assert True\n")

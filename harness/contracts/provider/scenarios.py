@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.contracts.consumer.testlog import CollectionProblem, TestEnded
 from harness.contracts.consumer.testlog import read as read_tests
-from harness.contracts.provider.scenariolog import Asked, Planned
+from harness.contracts.provider.scenariolog import Asked, Deaf, Planned
 from harness.contracts.provider.scenariolog import read as read_asked
 from harness.evidence import Exchange, Finding, Place, Redactor, Severity
 from harness.system.children import ChildResult, log_tail, run_child
@@ -96,11 +96,14 @@ async def run_scenarios(
         there = ("--provider-url", f"{service.name}={base_url}", "--scenarios-of", service.name)
         child = await _pytest(context, folder, log, limit_s, *there)
         ended = {r.test: r for r in read_tests(folder / "tests.ndjson") if isinstance(r, TestEnded)}
-        asked = {r.test: r for r in read_asked(folder / "asked.ndjson") if isinstance(r, Asked)}
+        told = read_asked(folder / "asked.ndjson")
+    asked = {r.test: r for r in told if isinstance(r, Asked)}
+    deaf = {r.test for r in told if isinstance(r, Deaf)}
     _redact(context, service, log)
     carried = 0
     for scenario in scenarios:
-        case = _Case(context, service, scenario, ended.get(scenario.test), asked.get(scenario.test))
+        test = scenario.test
+        case = _Case(context, service, scenario, ended.get(test), asked.get(test), test in deaf)
         finding = case.judged(child, log_tail(log), provider_log)
         if finding is not None:
             context.found(finding)
@@ -129,12 +132,13 @@ class _Case:
     scenario: Planned
     ended: TestEnded | None
     asked: Asked | None
+    deaf: bool
 
     @property
     def carried_through(self) -> bool:
         """Whether it says anything about the provider."""
         calls = self.asked.calls if self.asked else 0
-        return calls > 0 and self.ended is not None and self.ended.outcome != "skipped"
+        return calls > 0 and self.ended is not None and self.ended.outcome != "skipped" and not self.deaf
 
     def judged(self, child: ChildResult, tail: str, provider_log: Path | None) -> Finding | None:
         """What has to be reported; None for one that passed and proved something."""
@@ -152,6 +156,10 @@ class _Case:
             return self._finding("scenario_silent", title)
         if ended.outcome == "failed":
             return self._failed(ended, what, provider_log)
+        if self.deaf:
+            title = f"{what} passes whatever {self.service.name} answers, so it says nothing about it"
+            detail = "It passed once more when every answer was 200 with {}, and when every answer was 500: assert something."
+            return self._finding("scenario_deaf", title, detail=detail)
         return None
 
     def _failed(self, ended: TestEnded, what: str, provider_log: Path | None) -> Finding:
