@@ -32,6 +32,7 @@ __all__ = [
 
 _MAX_BYTES = 50_000_000
 _NEWEST = 4
+_MAX_NAME = 100  # bytes; two of them have to fit into a file's name
 
 
 class PactError(ValueError):
@@ -149,10 +150,25 @@ def pact_from_json(raw: object, file: Path | None = None) -> Pact:
     """
     if not isinstance(raw, dict):
         raise PactError(f"is not a pact: an object with consumer and provider was expected, found {_type(raw)}")
+    _check_text(raw)
     version = _version(raw)
     items = [*_list(raw, "interactions"), *_list(raw, "messages")]
     interactions = tuple(_interaction(item, "messages" in raw) for item in items)
     return Pact(_party(raw, "consumer"), _party(raw, "provider"), interactions, version, file)
+
+
+def _check_text(raw: object) -> None:
+    """Make sure that it can be written again.
+
+    Raises:
+        PactError: when it holds half of a surrogate pair (RFC 8259, section 8.2), or is nested too deeply.
+    """
+    try:
+        json.dumps(raw, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise PactError("holds half of a surrogate pair, such as \\ud800, which is no text") from None
+    except RecursionError:
+        raise PactError("is nested too deeply") from None
 
 
 def _version(raw: Mapping[str, Any]) -> int:
@@ -174,6 +190,10 @@ def _party(raw: Mapping[str, Any], role: str) -> str:
     name = value.get("name") if isinstance(value, dict) else None
     if not isinstance(name, str) or not name:
         raise PactError(f"is not a pact: it names no {role}")
+    if len(name.encode()) > _MAX_NAME or not name.isprintable():
+        raise PactError(
+            f"is no pact with usable names: its {role} is too long or has characters that cannot be printed"
+        )
     return name
 
 

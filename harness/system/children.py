@@ -50,12 +50,20 @@ class ChildResult:
     log: Path
 
 
-def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment for a child: this one, with the tools of this Python's folder found first, plus `extra`."""
+def child_environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """The environment for a child: this one, with the tools of this Python's folder found first, plus `extra`.
+
+    Args:
+        extra: variables to set; None takes one away.
+    """
     env = dict(os.environ)
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
     env.setdefault("PYTHONUNBUFFERED", "1")
-    env.update(extra or {})
+    for name, value in (extra or {}).items():
+        if value is None:
+            env.pop(name, None)
+        else:
+            env[name] = value
     return env
 
 
@@ -69,7 +77,7 @@ async def start_child(
     *,
     cwd: Path,
     log: Path,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     pipe_stdin: bool = False,
     pipe_stdout: bool = False,
 ) -> anyio.abc.Process:
@@ -100,7 +108,7 @@ async def run_child(
     cwd: Path,
     log: Path,
     time_limit_s: float,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     on_line: Callable[[str], None] | None = None,
     grace_s: float = _GRACE_S,
 ) -> ChildResult:

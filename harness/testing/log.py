@@ -28,6 +28,7 @@ class LogWriter:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._phases: dict[str, list[pytest.TestReport]] = {}
+        self._skipped: set[str] = set()
         self._ended = 0
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("")
@@ -42,14 +43,19 @@ class LogWriter:
             append(self._file, _test_ended(self._phases.pop(report.nodeid)))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Write down a file that could not be collected."""
+        """Write down a file that could not be collected, or left itself out; each once, whatever number of workers."""
+        file = report.nodeid.split("::")[0]
+        if report.skipped and file not in self._skipped:
+            self._skipped.add(file)
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+            append(
+                self._file, CollectionProblem(file=file, message=str(reason).removeprefix("Skipped: "), skipped=True)
+            )
         if report.failed:
             detail = report.longreprtext
             append(
                 self._file,
-                CollectionProblem(
-                    file=report.nodeid.split("::")[0], message=_last_error(detail), detail=detail[-_DETAIL_CHARS:]
-                ),
+                CollectionProblem(file=file, message=_last_error(detail), detail=detail[-_DETAIL_CHARS:]),
             )
 
     def close(self, exit_code: int, outcome: Outcome) -> None:

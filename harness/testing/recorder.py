@@ -27,9 +27,11 @@ class Recorder:
     Args:
         base_url: the provider.
         timeout_s: the longest the provider may take to answer one request, in seconds.
+        nonsense: a status and a body that everything is answered with; the provider is then asked nothing.
     """
 
-    def __init__(self, base_url: str, timeout_s: float) -> None:
+    def __init__(self, base_url: str, timeout_s: float, nonsense: tuple[int, bytes] | None = None) -> None:
+        self.nonsense = nonsense
         self.base_url, self._timeout_s = base_url.rstrip("/"), timeout_s
         self._base = urlsplit(self.base_url)
         self.calls = 0
@@ -63,6 +65,8 @@ class Recorder:
     ) -> tuple[int, list[tuple[str, str]], bytes]:
         """Ask the provider; 502 with the reason where no answer came."""
         self.calls += 1
+        if self.nonsense:
+            return self.nonsense[0], [("Content-Type", "application/json")], self.nonsense[1]
         sent = [(k, v) for k, v in headers if k.lower() not in {*_HOP, "host", "traceparent"}]
         sent.append(("traceparent", self.traceparent))  # also over the client's own: the scenario is one trace
         status, answered, content = self._exchange(method, path, sent, body)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client import Counter
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -200,24 +200,21 @@ class OrderBook:
             await connection.execute(taken.values(lease_until=now + LEASE))
             return [await _in_flight(connection, row) for row in rows]
 
-    async def put(self, order: Order) -> None:
-        """Write a finished order as it is, in place of one with its id (provider states)."""
+    async def put(self, order: Order, way: Way = Way.DONE) -> InFlight:
+        """Write an order as it is, in place of one with its id (provider states)."""
+        trace = current_trace()
         values = _columns(order) | {
             "card_token": "",
-            "way": Way.DONE,
-            "lease_until": 0.0,
-            "traceparent": current_trace().traceparent,
+            "way": way,
+            "lease_until": time.time() + LEASE,
+            "traceparent": trace.traceparent,
             "baggage": "",
         }
         async with self._store.write() as connection:
             await connection.execute(saga_log.delete().where(saga_log.c.order_id == order.id))
             await connection.execute(orders.delete().where(orders.c.id == order.id))
             await connection.execute(orders.insert().values(values))
-
-    async def publish(self, type_: str, order_id: str, data: BaseModel) -> None:
-        """Write an event by itself (provider states)."""
-        async with self._store.write() as connection:
-            await outbox.publish(connection, type_, order_id, data)
+        return InFlight(order, "", way, trace)
 
 
 async def _turn(connection: AsyncConnection, work: InFlight, here: Way, **values: object) -> None:

@@ -3,8 +3,9 @@
 from pydantic import JsonValue
 
 from target_system.kit.test_profile import StateHandlers
-from target_system.orders.book import OrderBook
-from target_system.orders.models import Order, OrderCancelled, OrderConfirmed, OrderRejected
+from target_system.orders.book import InFlight, OrderBook
+from target_system.orders.models import Order
+from target_system.orders.tables import Step, Way
 
 __all__ = ["provider_states"]
 
@@ -24,29 +25,24 @@ _EXAMPLE: dict[str, JsonValue] = {
 def provider_states(book: OrderBook) -> StateHandlers:
     """Return the states by name; parameters are fields of the order. Each state about an order publishes its event."""
 
-    async def put(params: dict[str, JsonValue], **fixed: JsonValue) -> Order:
+    # The book decides, as for any order, so that what it publishes is what it always publishes.
+    async def put(params: dict[str, JsonValue], way: Way, **fixed: JsonValue) -> InFlight:
         given = {name: params[name] for name in _EXAMPLE if name in params}
-        order = Order.model_validate(_EXAMPLE | fixed | given)
-        await book.put(order)
-        return order
+        return await book.put(Order.model_validate(_EXAMPLE | given | fixed), way)
 
     async def confirmed(params: dict[str, JsonValue]) -> None:
-        order = await put(params)
-        told = order.model_dump(include={"customer", "total", "currency", "lines"})
-        data = OrderConfirmed.model_validate({"order_id": order.id, **told})
-        await book.publish("shop.order.confirmed", order.id, data)
+        await book.confirm(await put(params, Way.FORWARD, status="pending"))
 
     async def rejected(params: dict[str, JsonValue]) -> None:
-        order = await put(params, status="rejected", reason="card-declined", charge_id=None)
-        data = OrderRejected(order_id=order.id, customer=order.customer, reason=order.reason or "")
-        await book.publish("shop.order.rejected", order.id, data)
+        work = await put(params, Way.FORWARD, status="pending", charge_id=None)
+        reason = str(params.get("reason") or "card-declined")
+        await book.reject(work, reason, refused=Step.CHARGE, try_again=False)
+        await book.close(work)
 
     async def cancelled(params: dict[str, JsonValue]) -> None:
-        order = await put(params, status="cancelled", reason="cancelled")
-        told = order.model_dump(include={"customer", "total", "currency"})
-        await book.publish(
-            "shop.order.cancelled", order.id, OrderCancelled.model_validate({"order_id": order.id, **told})
-        )
+        work = await put(params, Way.DONE, status="confirmed")
+        await book.cancel(work)
+        await book.close(work)
 
     async def nothing_needed(_params: dict[str, JsonValue]) -> None:
         """Some states are how orders is anyway, or a matter of its neighbours."""

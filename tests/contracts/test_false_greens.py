@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -130,6 +133,37 @@ def _(root: Path) -> StageResult:
     return run(made, ProviderStage())
 
 
+@situation("a pact in a folder below the folder of pacts", "contracts/pacts/mail/mail-orders.json is a contract")
+def _(root: Path) -> StageResult:
+    made = project(root, TOML, [pact(http("an order"))])
+    (root / "contracts/pacts/mail").mkdir()
+    broken = json.dumps(pact(http("an order", body={"price": 1}), consumer="mail"))
+    (root / "contracts/pacts/mail/mail-orders.json").write_text(broken)
+    return run(made, ProviderStage())
+
+
+@situation("a pact whose file has another ending", "contracts/pacts/mail-orders.JSON is a contract")
+def _(root: Path) -> StageResult:
+    made = project(root, TOML, [pact(http("an order"))])
+    broken = json.dumps(pact(http("an order", body={"price": 1}), consumer="mail"))
+    (root / "contracts/pacts/mail-orders.JSON").write_text(broken)
+    return run(made, ProviderStage())
+
+
+@situation("a pact whose names are no names", "provider.pact_unreadable")
+def _(root: Path) -> StageResult:
+    made = project(root, TOML, [pact(http("an order"))])
+    for number, name in enumerate(("m" * 300, "a\0b", "a\nb")):
+        odd = json.dumps(pact(http("an order"), consumer=name))
+        (root / f"contracts/pacts/{number}.json").write_text(odd)
+    return run(made, ProviderStage())
+
+
+@situation("a pact with half of a surrogate pair in it", "provider.pact_unreadable")
+def _(root: Path) -> StageResult:
+    return verify(root, pact(http("an order \ud800")))
+
+
 def from_broker(root: Path, url: str) -> StageResult:
     """The provider stage with a broker as its only source."""
     with pytest.MonkeyPatch.context() as patch:
@@ -171,9 +205,48 @@ def _(root: Path) -> StageResult:
     return verify(root, pact(http("an order", body={"price": 1}), http("an order", body={"id": "1"})))
 
 
+#: The elements of a list matter to the consumer: what `match.each_like` writes, and what a V2 pact does.
+ELEMENTS = {"body": {"$.items": {"matchers": [{"match": "type"}]}, "$.items[*].id": {"matchers": [{"match": "type"}]}}}
+EMPTY = PROVIDER.replace(
+    "    def do_GET(self):\n", "    def do_GET(self):\n        return self.answer(200, {'items': []})\n"
+)
+
+
+@situation("a list without an element where the consumer reads elements", "minimum")
+def _(root: Path) -> StageResult:
+    given = http("all orders", body={"items": [{"id": "1"}]})
+    given["response"]["matchingRules"] = ELEMENTS
+    return verify(root, pact(given), files={"orders.py": EMPTY})
+
+
+@situation("a list without an element, by a pact of version 2", "minimum")
+def _(root: Path) -> StageResult:
+    given = {
+        "description": "all orders",
+        "request": {"method": "GET", "path": "/orders"},
+        "response": {"status": 200, "body": {"items": [1]}, "matchingRules": {"$.body.items": {"match": "type"}}},
+    }
+    old = pact(given) | {"metadata": {"pactSpecification": {"version": "2.0.0"}}}
+    return verify(root, old, files={"orders.py": EMPTY})
+
+
+@situation("a message whose list has no element where the consumer reads elements", "minimum")
+def _(root: Path) -> StageResult:
+    given = message("an order", {"items": [{"id": "1"}]}) | {"matchingRules": ELEMENTS}
+    empty = PROVIDER.replace('{"type": "order", "id": 1}', '{"items": []}')
+    return verify(root, pact(given, consumer="mail"), files={"orders.py": empty})
+
+
 @situation("a message of which nothing is expected", "provider.message_unspecified")
 def _(root: Path) -> StageResult:
     return verify(root, pact(message("anything"), consumer="mail"))
+
+
+@situation("a message of which an empty object is expected", "provider.message_unspecified")
+def _(root: Path) -> StageResult:
+    given = message("anything", {"type": "order"})
+    given["contents"]["content"] = {}
+    return verify(root, pact(given, consumer="mail"))
 
 
 @situation("a message whose handler returns no contents", "provider.message_empty")
@@ -215,6 +288,43 @@ def _(root: Path) -> StageResult:
 # --- something else answered, or nothing ---------------------------------------------------------------------------
 
 
+#: A provider that has moved what is asked of it.
+MOVED = PROVIDER.replace(
+    "    def do_GET(self):\n",
+    """    def do_GET(self):
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/orders/1")
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+""",
+)
+
+
+@contextmanager
+def canned(body: bytes) -> Iterator[str]:
+    """A server that gives this answer to everything; its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @situation("a provider that answers everything with the same body", "provider.answers_anything")
 def _(root: Path) -> StageResult:
     same = PROVIDER.replace(
@@ -236,6 +346,19 @@ def _(root: Path) -> StageResult:
         "http.server.SimpleHTTPRequestHandler).serve_forever()\n"
     )
     return verify(root, pact(http("an order", body={"id": "1"})), files={"orders.py": other})
+
+
+@situation("a provider that sends the question elsewhere, where the answer is as agreed", "expected 200 but was 302")
+def _(root: Path) -> StageResult:
+    return verify(root, pact(http("moved", "/moved", body={"id": "1"})), files={"orders.py": MOVED})
+
+
+@situation("a proxy of the environment that answers from its cache", "provider.mismatch")
+def _(root: Path) -> StageResult:
+    with canned(b'{"id": "stale"}') as url, pytest.MonkeyPatch.context() as patch:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            patch.setenv(name, url)
+        return verify(root, pact(http("an order", "/nowhere", body={"id": "stale"})))
 
 
 @situation("another process on the provider's port while the provider starts", "is taken by another process")
@@ -335,6 +458,18 @@ def _(root: Path) -> StageResult:
     return consume(root, TEST + f"@pytest.mark.skip\ndef test_it(pact):{CALL}")
 
 
+@situation("a file that leaves itself out, beside one that runs", "consumer.file_skipped")
+def _(root: Path) -> StageResult:
+    left_out = "import pytest\npytest.importorskip('what_is_not_installed')\n" + TEST + f"def test_it(pact):{CALL}"
+    return consume(root, TEST + f"def test_it(pact):{CALL}", test_mail=left_out)
+
+
+@situation("a file whose every test is skipped, beside one that runs", "consumer.file_skipped")
+def _(root: Path) -> StageResult:
+    skipped = TEST + f"@pytest.mark.skip(reason='later')\ndef test_it(pact):{CALL}"
+    return consume(root, TEST + f"def test_it(pact):{CALL}", test_mail=skipped)
+
+
 @situation("every test an expected failure", "were skipped")
 def _(root: Path) -> StageResult:
     return consume(root, TEST + f"@pytest.mark.xfail\ndef test_it(pact):{CALL}        assert False\n")
@@ -427,6 +562,17 @@ def _(root: Path) -> StageResult:
     return tell(root, SCENARIO + "    assert True\n")
 
 
+@situation("a scenario that asserts nothing", "provider.scenario_deaf")
+def _(root: Path) -> StageResult:
+    return tell(root, SCENARIO + '    provider.client.get("/orders/1")\n')
+
+
+@situation("a scenario that swallows whatever goes wrong", "provider.scenario_deaf")
+def _(root: Path) -> StageResult:
+    swallowed = CALLS.replace("    assert", "        assert").replace("100", "7")
+    return tell(root, SCENARIO + f"    try:\n{swallowed}    except Exception:\n        pass\n")
+
+
 @situation("a scenario that asks for no provider", "provider.scenario_unusable")
 def _(root: Path) -> StageResult:
     return tell(root, SCENARIO.replace("(provider)", "()") + "    assert True\n")
@@ -440,6 +586,11 @@ def _(root: Path) -> StageResult:
 @situation("every scenario of a consumer skipped", "provider.scenarios_skipped")
 def _(root: Path) -> StageResult:
     return tell(root, SCENARIO.replace("@pytest", "@pytest.mark.skip\n@pytest") + CALLS)
+
+
+@situation("a file of scenarios that leaves itself out", "provider.scenarios_unknown")
+def _(root: Path) -> StageResult:
+    return tell(root, "import pytest\npytest.importorskip('what_is_not_installed')\n" + SCENARIO + CALLS)
 
 
 @situation("every scenario of a consumer an expected failure", "provider.scenarios_skipped")

@@ -154,8 +154,31 @@ def _test_findings(context: StageContext, run: _Run) -> list[Finding]:
             reproduce=f"pytest {shlex.quote(problem.file or suite)}",
         )
         for problem in run.collection
+        if not problem.skipped
     ]
-    return findings
+    return findings + _skipped_files(run)
+
+
+def _skipped_files(run: _Run) -> list[Finding]:
+    """Files of which nothing ran: skipping one test is a choice, but here nobody was checked, and others' tests hide it."""
+    reasons = {p.file: p.message for p in run.collection if p.skipped}
+    for file in dict.fromkeys(t.file for t in run.tests):
+        own = [t for t in run.tests if t.file == file]
+        if all(t.outcome == "skipped" for t in own):
+            reasons[file] = own[0].message
+    return [
+        Finding(
+            rule="consumer.file_skipped",
+            severity=Severity.ERROR,
+            title=f"every test in {file} was skipped, so its consumer was not checked: {why or 'no reason given'}",
+            detail="Where that is meant, leave the file out by `arguments` of [stages.consumer]: it is said there.",
+            place=Place(file=file),
+            reproduce=f"pytest {shlex.quote(file)} -rs",
+        )
+        for file, why in reasons.items()
+        # Where nothing ran at all the stage is inconclusive, with its own reason.
+        if any(t.outcome != "skipped" for t in run.tests)
+    ]
 
 
 def _session_findings(run: _Run, suite: str, pacts: str) -> list[Finding]:
@@ -170,8 +193,9 @@ def _session_findings(run: _Run, suite: str, pacts: str) -> list[Finding]:
                 reproduce=f"pytest {suite}",
             )
         ]
-    crashed = not run.tests and not run.collection and _WORKER_DIED in log_tail(run.child.log, 25)
-    if run.session is None or crashed or (run.session.exit_code not in {0, 1, 5} and not run.collection):
+    broken = [p for p in run.collection if not p.skipped]
+    crashed = not run.tests and not broken and _WORKER_DIED in log_tail(run.child.log, 25)
+    if run.session is None or crashed or (run.session.exit_code not in {0, 1, 5} and not broken):
         return [_broken(run, suite)]
     return [
         Finding(

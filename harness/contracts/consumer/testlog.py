@@ -38,11 +38,16 @@ class TestEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionProblem:
-    """A test file that could not be collected."""
+    """A test file that could not be collected, or left itself out.
+
+    Args:
+        skipped: whether it left itself out (`importorskip`, `skip(allow_module_level=True)`); `message` is its reason.
+    """
 
     file: str
     message: str
     detail: str = ""
+    skipped: bool = False
     kind: Literal["collection"] = "collection"
 
 

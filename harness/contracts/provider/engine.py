@@ -7,10 +7,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 
 from harness.contracts.pacts import Interaction, InteractionKind, Pact, write_pact
+from harness.contracts.provider.elements import with_elements
 from harness.contracts.provider.sharding import Shard, merged, phases, spread
 from harness.contracts.provider.verification import VerificationJob
 from harness.contracts.verified import PactResult, read_results
@@ -116,16 +118,16 @@ class _Lane:
 
 
 def _ready_to_verify(pact: Pact, service: Service, headers: Mapping[str, str]) -> Pact:
-    """The pact as it is sent: with credentials that work, without messages nobody can be asked for."""
+    """The pact as it is sent: with credentials that work, at least one element asked of each list, no message nobody gives."""
     interactions = tuple(
-        replace(i, raw=_with_credentials(i, headers))
+        replace(i, raw=with_elements(_with_credentials(i, headers)))
         for i in pact.interactions
         if service.messages or i.kind is InteractionKind.HTTP
     )
     return replace(pact, interactions=interactions)
 
 
-def _with_credentials(interaction: Interaction, headers: Mapping[str, str]) -> Mapping[str, object]:
+def _with_credentials(interaction: Interaction, headers: Mapping[str, str]) -> Mapping[str, Any]:
     """Replace a header the service's `auth` is about, unless the interaction is about being refused."""
     request, response = interaction.raw.get("request"), interaction.raw.get("response")
     if not headers or not isinstance(request, dict) or not isinstance(request.get("headers"), dict):

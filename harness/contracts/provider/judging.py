@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from harness.pipeline.stage import StageContext
     from harness.system.model import Service
 
-__all__ = ["Judged", "judge", "reproduce"]
+__all__ = ["Judged", "judge", "reproduce", "specified"]
+
+
+_WRAPPED = {"content", "contentType", "contentTypeHint", "encoded"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +226,7 @@ def _on_interaction(
             f"{name} answered with an empty message for {what} that {pact.consumer} reads",
             interaction=interaction,
         )
-    elif not _specified(interaction):
+    elif not specified(interaction):
         yield case.finding(
             "message_unspecified",
             f"the contract of {pact.consumer} says nothing about the contents of {what}: any message would do",
@@ -245,16 +248,26 @@ def _on_interaction(
         )
 
 
-def _specified(interaction: Interaction) -> bool:
+def specified(interaction: Interaction) -> bool:
     """Whether the interaction says anything about what is answered; of HTTP, a status always is."""
     raw = interaction.raw
     match interaction.kind:
         case InteractionKind.ASYNC:
-            return bool(raw.get("contents"))
+            return _says_something(raw.get("contents"))
         case InteractionKind.SYNC:
             replies = raw.get("response") or ()
-            return any(isinstance(r, dict) and r.get("contents") for r in replies)
+            return any(isinstance(r, dict) and _says_something(r.get("contents")) for r in replies)
     return True
+
+
+def _says_something(contents: object) -> bool:
+    """Whether a message's contents ask for anything: pact takes any message for one of which `{}` is expected.
+
+    V4 wraps contents (`{"content": ..., "contentType": ...}`); an empty list is an expectation, it has to be empty.
+    """
+    if isinstance(contents, Mapping) and "content" in contents and set(contents) <= _WRAPPED:
+        contents = contents["content"]
+    return contents not in (None, "", {})
 
 
 def _mismatch(case: _Case, interaction: Interaction, result: InteractionResult) -> Finding:

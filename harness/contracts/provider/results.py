@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from harness.contracts.edges import edge_name
-from harness.contracts.pacts import InteractionKind, Pact
-from harness.contracts.provider.judging import Judged
+from harness.contracts.pacts import Pact
+from harness.contracts.provider.judging import Judged, specified
 from harness.contracts.sources.broker import BrokerAccess, broker_access
 from harness.contracts.sources.build import Build, build_of
 from harness.contracts.sources.publishing import Outcome, publish, publishing_asked
@@ -80,5 +80,5 @@ def kept(pact: Pact, result: PactResult | None, judged: Judged) -> bool:
     if result is None or result.error or not pact.interactions:
         return False
     stated = not any(told.action == "setup" for told in result.states)
-    said = all(i.raw.get("contents") for i in pact.of_kind(InteractionKind.ASYNC))
+    said = all(specified(i) for i in pact.interactions)
     return stated and said and judged.kept == len(pact.interactions)

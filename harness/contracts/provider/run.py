@@ -22,7 +22,7 @@ from harness.contracts.provider.scenarios import Scenarios, find_scenarios, run_
 from harness.contracts.provider.states import states_of
 from harness.contracts.provider.stubs import stubs_for
 from harness.contracts.provider.vacuity import vacuous
-from harness.contracts.sources import Contracts, source_for
+from harness.contracts.sources import Contracts, overlooked, source_for
 from harness.contracts.sources.publishing import Outcome
 from harness.contracts.verified import PactResult
 from harness.errors import StartError, UsageError, did_you_mean
@@ -66,6 +66,7 @@ async def verify_providers(context: StageContext, settings: ProviderSettings) ->
         context.note(remark)
     for finding in (
         *_unreadable(contracts),
+        *_overlooked(context),
         *_homeless(context, contracts.pacts),
         *vacuous(context.system, contracts.pacts),
     ):
@@ -87,6 +88,23 @@ async def verify_providers(context: StageContext, settings: ProviderSettings) ->
     if publisher:
         await publisher.publish(context, tally.outcomes)
     return _conclude(context, tally, artifacts, source.name)
+
+
+def _overlooked(context: StageContext) -> list[Finding]:
+    """Contracts nobody would miss: a green run would say nothing about their consumers."""
+    folder = context.system.suites.pacts
+    if context.system.contracts.sources:
+        return []  # what is read is written down there
+    return [
+        Finding(
+            rule="provider.pact_overlooked",
+            severity=Severity.ERROR,
+            title=f"{file} is a contract, but lies where it is not read",
+            detail=f"Only {folder}/*.json is. Move it there, delete it, or name it in `sources` of [contracts].",
+            place=Place(file=file),
+        )
+        for file in overlooked(context.root / folder, context.root)
+    ]
 
 
 def _unreadable(contracts: Contracts) -> list[Finding]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.contracts.consumer.testlog import CollectionProblem, TestEnded
 from harness.contracts.consumer.testlog import read as read_tests
-from harness.contracts.provider.scenariolog import Asked, Planned
+from harness.contracts.provider.scenariolog import Asked, Deaf, Planned
 from harness.contracts.provider.scenariolog import read as read_asked
 from harness.evidence import Exchange, Finding, Place, Redactor, Severity
 from harness.system.children import ChildResult, log_tail, run_child
@@ -52,8 +52,7 @@ class Scenarios:
 async def find_scenarios(context: StageContext) -> Scenarios:
     """Ask pytest which scenarios the suite has; what cannot be run is reported. Costs nothing where there are none."""
     suite = context.root / context.system.suites.contracts
-    texts = [file.read_text(encoding="utf-8", errors="replace") for file in suite.rglob("*.py")]
-    if not any("scenario" in text for text in texts):
+    if not any("scenario" in _text(file) for file in suite.rglob("*.py")):
         return Scenarios()
     log = context.directory / "scenarios.log"
     with tempfile.TemporaryDirectory(prefix="harness-scenarios-") as temporary:
@@ -61,12 +60,18 @@ async def find_scenarios(context: StageContext) -> Scenarios:
         child = await _pytest(context, folder, log, _COLLECT_S, "--collect-only", "-qq")
         planned = tuple(r for r in read_asked(folder / "asked.ndjson") if isinstance(r, Planned))
         problems = [r for r in read_tests(folder / "tests.ndjson") if isinstance(r, CollectionProblem)]
+    # A file that leaves itself out is no matter of this stage, unless it has scenarios.
+    problems = [p for p in problems if not p.skipped or "scenario" in _text(context.root / p.file)]
     for finding in _uncollected(context, child, problems):
         context.found(finding)
     for scenario in planned:
         if scenario.problem:
             context.found(_finding(context, scenario, "scenario_unusable", scenario.problem))
     return Scenarios(tuple(s for s in planned if not s.problem)).narrowed(context)
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
 
 async def run_scenarios(
@@ -91,11 +96,14 @@ async def run_scenarios(
         there = ("--provider-url", f"{service.name}={base_url}", "--scenarios-of", service.name)
         child = await _pytest(context, folder, log, limit_s, *there)
         ended = {r.test: r for r in read_tests(folder / "tests.ndjson") if isinstance(r, TestEnded)}
-        asked = {r.test: r for r in read_asked(folder / "asked.ndjson") if isinstance(r, Asked)}
+        told = read_asked(folder / "asked.ndjson")
+    asked = {r.test: r for r in told if isinstance(r, Asked)}
+    deaf = {r.test for r in told if isinstance(r, Deaf)}
     _redact(context, service, log)
     carried = 0
     for scenario in scenarios:
-        case = _Case(context, service, scenario, ended.get(scenario.test), asked.get(scenario.test))
+        test = scenario.test
+        case = _Case(context, service, scenario, ended.get(test), asked.get(test), test in deaf)
         finding = case.judged(child, log_tail(log), provider_log)
         if finding is not None:
             context.found(finding)
@@ -107,8 +115,7 @@ async def run_scenarios(
 async def _pytest(context: StageContext, folder: Path, log: Path, limit_s: float, *arguments: str) -> ChildResult:
     suite = context.system.suites.contracts
     argv = [sys.executable, "-m", "pytest", suite, "-m", "scenario", "-q", "-p", "no:cacheprovider", "-n", "0"]
-    texts = (f.read_text(encoding="utf-8", errors="replace") for f in (context.root / suite).rglob("*.py"))
-    if not any("schemathesis" in text for text in texts):
+    if not any("schemathesis" in _text(file) for file in (context.root / suite).rglob("*.py")):
         argv += ["-p", "no:schemathesis"]  # its pytest plugin takes two seconds to load
     argv += ["--pact-dir", str(folder / "pacts"), "--harness-report", str(folder / "tests.ndjson")]
     argv += ["--scenario-log", str(folder / "asked.ndjson"), *arguments]
@@ -125,12 +132,13 @@ class _Case:
     scenario: Planned
     ended: TestEnded | None
     asked: Asked | None
+    deaf: bool
 
     @property
     def carried_through(self) -> bool:
         """Whether it says anything about the provider."""
         calls = self.asked.calls if self.asked else 0
-        return calls > 0 and self.ended is not None and self.ended.outcome != "skipped"
+        return calls > 0 and self.ended is not None and self.ended.outcome != "skipped" and not self.deaf
 
     def judged(self, child: ChildResult, tail: str, provider_log: Path | None) -> Finding | None:
         """What has to be reported; None for one that passed and proved something."""
@@ -148,6 +156,10 @@ class _Case:
             return self._finding("scenario_silent", title)
         if ended.outcome == "failed":
             return self._failed(ended, what, provider_log)
+        if self.deaf:
+            title = f"{what} passes whatever {self.service.name} answers, so it says nothing about it"
+            detail = "It passed once more when every answer was 200 with {}, and when every answer was 500: assert something."
+            return self._finding("scenario_deaf", title, detail=detail)
         return None
 
     def _failed(self, ended: TestEnded, what: str, provider_log: Path | None) -> Finding:
@@ -210,7 +222,11 @@ def _uncollected(context: StageContext, child: ChildResult, problems: Sequence[C
     """Where the suite cannot be read, nobody knows which scenarios there are."""
     suite = context.system.suites.contracts
     found = [
-        (problem.file or suite, f"{problem.file or suite} cannot be collected: {problem.message}", problem.detail)
+        (
+            problem.file or suite,
+            f"{problem.file or suite} {'leaves itself out' if problem.skipped else 'cannot be collected'}: {problem.message}",
+            problem.detail,
+        )
         for problem in problems
     ]
     if not found and child.timed_out:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -41,8 +42,7 @@ async def stubs_for(
             port = free_port()
             log = directory / f"stub-{pact.provider}.log"
             argv = ["pact", "stub", "--file", str(file), "--port", str(port)]
-            env = {"PACT_DO_NOT_TRACK": "true"}
-            processes.append((pact.provider, await start_child(argv, cwd=root, log=log, env=env), log))
+            processes.append((pact.provider, await start_child(argv, cwd=root, log=log, env=_environment()), log))
             urls[pact.provider] = f"http://127.0.0.1:{port}"
         for name, process, log in processes:
             seen = await wait_until(urls[name], "", limit_s=_START_S, gave_up=lambda p=process: _ended(p))  # type: ignore[misc]  # bound early
@@ -53,6 +53,11 @@ async def stubs_for(
         with anyio.CancelScope(shield=True):
             for _, process, _log in processes:
                 await end_group(process)
+
+
+def _environment() -> dict[str, str | None]:
+    """What a stub's process gets: `pact stub` reads options from variables, a broker's address among them."""
+    return {**dict.fromkeys(name for name in os.environ if name.startswith("PACT_")), "PACT_DO_NOT_TRACK": "true"}
 
 
 def _ended(process: anyio.abc.Process) -> str:

@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.contracts.pacts import Interaction, InteractionKind, Pact, read_pact
+from harness.contracts.pacts import Interaction, InteractionKind, Pact, read_pact, write_pact
+from harness.contracts.provider.front import Front, hidden_location, shown_location
 from harness.contracts.provider.relay import Relay, send_request
 from harness.contracts.verified import InteractionResult, PactResult
 from harness.evidence import from_json
@@ -56,41 +57,69 @@ def main(argv: list[str]) -> None:
     with suppress(ValueError, OSError):  # a system without this limit
         resource.setrlimit(resource.RLIMIT_DATA, (_MAX_MEMORY, _MAX_MEMORY))
     job = from_json(VerificationJob, Path(argv[1]).read_bytes())
-    with Relay(job.states_url, job.messages_url, job.request_timeout_s) as relay, Path(argv[2]).open("a") as out:
+    _ask_directly()
+    relay = Relay(job.states_url, job.messages_url, job.request_timeout_s)
+    with relay, Front(job.base_url) as front, Path(argv[2]).open("a") as out:
         for file in job.pacts:
-            out.write(json.dumps(asdict(_verify(job, file, relay))) + "\n")
+            out.write(json.dumps(asdict(_verify(job, file, relay, front))) + "\n")
             out.flush()
 
 
-def _verify(job: VerificationJob, file: str, relay: Relay) -> PactResult:
+def _ask_directly() -> None:
+    """Keep pact from asking a proxy of the environment for what is on this machine: a cache would answer for it."""
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.0/8", "localhost", "::1")))
+
+
+def _verify(job: VerificationJob, file: str, relay: Relay, front: Front) -> PactResult:
     from urllib.parse import urlsplit
 
     from pact import Verifier
 
     pact = read_pact(Path(file))
     relay.reset()
-    verifier = Verifier(job.provider, urlsplit(job.base_url).hostname)
-    verifier.add_transport(url=job.base_url)
+    verifier = Verifier(job.provider, urlsplit(front.url).hostname)
+    verifier.add_transport(url=front.url)
     verifier.add_transport(protocol="message", port=relay.port, path=relay.messages_path, scheme="http")
     if any(any(i.states) for i in pact.interactions):
         # Without a state the verifier would call for the empty one, twice for each interaction.
         verifier.state_handler(relay.state_url, teardown=True, body=True)
     verifier.set_request_timeout(int(job.request_timeout_s * 1000))
     verifier.set_coloured_output(enabled=False)
-    verifier.add_source(Path(file))
+    verifier.add_source(_as_seen(pact, Path(file), front))
     error = ""
     try:
         verifier.verify()
     except RuntimeError as failure:  # also raised for every mismatch; those are in the results
-        error = str(failure)
+        error = str(failure).replace(front.url, front.base_url)
     results: Mapping[str, Any] = verifier.results
-    found = [_given(r, relay) for r in _match(pact, results.get("interactionResults") or [])]
+    reported = _match(pact, results.get("interactionResults") or [])
+    found = [_given(_as_told(r, front), relay) for r in reported]
     if found:
         error = ""
     states, messages = relay.told(), relay.empty_messages()
     replayed = [r.key for r in found if r.status != "ok"][:_REPLAYS]
     whole = tuple(_with_evidence(job, pact, r, relay) if r.key in replayed else r for r in found)
     return PactResult(file=file, interactions=whole, states=states, messages=messages, error=error)
+
+
+def _as_seen(pact: Pact, file: Path, front: Front) -> Path:
+    """The pact as a file for the verifier; where redirects come through a front, as they look there."""
+    if front.url == front.base_url:
+        return file
+    changed = tuple(
+        replace(i, raw={**i.raw, "response": hidden_location(i.raw["response"])})
+        if i.kind is InteractionKind.HTTP and isinstance(i.raw.get("response"), dict)
+        else i
+        for i in pact.interactions
+    )
+    return write_pact(replace(pact, interactions=changed), file.parent / "seen")
+
+
+def _as_told(result: InteractionResult, front: Front) -> InteractionResult:
+    """A result in which the front does not show."""
+    problems = (shown_location(p).replace(front.url, front.base_url) for p in result.problems)
+    return replace(result, problems=tuple(problems))
 
 
 def _match(pact: Pact, results: list[Mapping[str, Any]]) -> list[InteractionResult]:

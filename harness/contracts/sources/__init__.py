@@ -1,7 +1,7 @@
 """Where contracts come from, files, URLs and a Pact Broker, and where results go. The door is `source_for`."""
 
 from harness.contracts.sources.combined import CombinedSource, source_for
-from harness.contracts.sources.files import FolderSource, PathSource
+from harness.contracts.sources.files import FolderSource, PathSource, overlooked
 from harness.contracts.sources.model import Contracts, ContractSource, UnreadablePact
 
 __all__ = [
@@ -11,5 +11,6 @@ __all__ = [
     "FolderSource",
     "PathSource",
     "UnreadablePact",
+    "overlooked",
     "source_for",
 ]

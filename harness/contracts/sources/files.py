@@ -10,7 +10,7 @@ from harness.contracts.pacts import Pact, PactError, read_pact
 from harness.contracts.sources.model import Contracts, UnreadablePact
 from harness.errors import UsageError, did_you_mean
 
-__all__ = ["FolderSource", "PathSource"]
+__all__ = ["FolderSource", "PathSource", "overlooked"]
 
 _GLOB = frozenset("*?[")
 _MAX_FILES = 10_000
@@ -92,6 +92,25 @@ class PathSource:
         if not found:
             raise UsageError(f'contracts.sources: "{self.written}" fits no file')
         return sorted(found)
+
+
+def overlooked(folder: Path, root: Path) -> tuple[str, ...]:
+    """Pacts of a folder that a `FolderSource` does not read: in a folder below it, or with an ending like `.JSON`.
+
+    Returns:
+        Their names relative to `root`, sorted.
+    """
+    there = [f for f in folder.rglob("*") if f.suffix.lower() == ".json" and f.is_file()]
+    unread = [f for f in there if f.parent != folder or f.suffix != ".json"]
+    return tuple(sorted(_relative(f, root) for f in unread if _is_pact(f)))
+
+
+def _is_pact(file: Path) -> bool:
+    try:
+        read_pact(file)
+    except PactError:
+        return False
+    return True
 
 
 def _read(files: Iterable[Path], root: Path) -> Contracts:

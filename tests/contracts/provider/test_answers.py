@@ -125,3 +125,43 @@ def test_a_reply_that_is_not_as_agreed_is_a_finding(tmp_path: Path, reply: str, 
 
     assert result.status is Status.FAIL
     assert {f.rule for f in result.findings} == {rule}
+
+
+def moved(expected: dict[str, Any], to: str) -> tuple[dict[str, Any], str]:
+    """An interaction that expects a redirect, and a provider that redirects."""
+    given = http("it moved", "/moved", status=302)
+    given["response"] |= expected
+    location = f'self.send_response(302); self.send_header("Location", "{to}"); self.send_header("Content-Length", "0")'
+    return pact(given), f'if self.path == "/moved":\n            {location}; return self.end_headers()\n'
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        {},
+        {"headers": {"Location": ["/orders/1"]}},
+        {
+            "headers": {"location": ["/orders/9"]},
+            "matchingRules": {
+                "header": {"location": {"matchers": [{"match": "regex", "regex": "/orders/.+"}], "combine": "AND"}}
+            },
+        },
+    ],
+    ids=["status", "header", "matcher"],
+)
+def test_a_redirect_is_an_answer_that_a_contract_can_expect(tmp_path: Path, expected: dict[str, Any]) -> None:
+    given, answer = moved(expected, "/orders/1")
+
+    result = altered(tmp_path, given, 'if self.path == "/die"', f'{answer}        if self.path == "/die"')
+
+    assert result.status is Status.PASS, result
+
+
+def test_a_redirect_to_the_wrong_place_is_told_with_the_name_of_its_header(tmp_path: Path) -> None:
+    given, answer = moved({"headers": {"Location": ["/orders/1"]}}, "/elsewhere")
+
+    result = altered(tmp_path, given, 'if self.path == "/die"', f'{answer}        if self.path == "/die"')
+
+    [finding] = result.findings
+    assert "header 'Location'" in finding.title
+    assert "/elsewhere" in finding.title

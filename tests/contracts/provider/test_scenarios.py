@@ -204,3 +204,20 @@ def test_credentials_are_given_to_the_client_and_stored_nowhere(tmp_path: Path) 
     assert kept
     assert not [f for f in kept if b"Bearer right" in f.read_bytes()]
     assert "Bearer right" not in str(finding)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        '    provider.client.get("/orders/1").raise_for_status()\n',
+        '    assert provider.client.get("/nowhere").json() == {}\n',
+        '    assert provider.client.post("/orders/1", json={}).status_code >= 400\n',
+        '    assert provider.published("an order")["type"] == "order"\n    provider.client.get("/orders/1")\n',
+    ],
+    ids=["status", "emptiness", "refusal", "message"],
+)
+def test_a_scenario_that_claims_anything_is_told_from_one_that_claims_nothing(tmp_path: Path, claim: str) -> None:
+    result = verify(tmp_path, SCENARIO.partition("    provider.given")[0] + claim)
+
+    assert result.status is Status.PASS, result
+    assert result.work["scenarios"] == 1

@@ -17,6 +17,7 @@ from harness.contracts.verified import InteractionResult, PactResult
 from harness.evidence import Severity, StageResult, Status
 from harness.system.config import load_project
 from tests.contracts.shop import TOML, http, message, pact, project
+from tests.contracts.sources.broker import broker
 from tests.helpers import make_context
 
 BANK = '[services.bank]\nurl = "http://127.0.0.1:1"'
@@ -97,6 +98,21 @@ def test_neighbours_are_stubbed_from_the_providers_own_contracts(tmp_path: Path)
 
     assert result.status is Status.PASS, result
     assert result.work["interactions"] == 1
+
+
+def test_a_broker_of_the_environment_is_no_business_of_the_stubs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`pact stub` takes the broker's address for a further source of its answers, and ends when it has none."""
+    bank = pact(http("the rate", "/rate", body={"rate": 7}), consumer="orders", provider="bank")
+    toml = TOML.replace(BANK, '[services.bank]\ncommand = ["python", "orders.py"]')
+    with broker() as running:
+        monkeypatch.setenv("PACT_BROKER_BASE_URL", running.url)
+        result = verify(
+            tmp_path, pact(http("a price", "/price", body={"rate": 7})), bank, toml=toml, only={"service": "orders"}
+        )
+
+    assert result.status is Status.PASS, result
 
 
 def test_a_state_the_provider_refuses_is_an_error_with_its_answer(tmp_path: Path) -> None:
