@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import signal
+import subprocess
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.chaos.explore.catalogue import FAILURES
 from harness.evidence import Severity, StageResult, Status
 from harness.evidence.grid import GRID_MEDIA_TYPE, Grid, GridState, read_grid
-from tests.chaos.explore.chain import Chain, explore
+from tests.chaos.explore.chain import JOURNEYS, Chain, explore
+from tests.helpers import HARNESS, run_harness, write_project
 
 DEGRADES = 'budget = "800ms"\nattempts = 1\non_failure = "degrade"'
 
@@ -133,3 +140,97 @@ def test_whoever_does_it_right_is_green_in_the_same_cell(virtue: str, tmp_path: 
 
     assert result.status is Status.PASS, told(result)
     assert [c.state for c in grid_of(tmp_path, result).cells] == [GridState.HELD]
+
+
+def test_callers_that_pass_no_trace_on_are_told_once_and_prove_nothing(tmp_path: Path) -> None:
+    result = explore(tmp_path, Chain(front={"UNTRACED": "yes"}, middle={"UNTRACED": "yes"}))
+
+    assert result.status is Status.INCONCLUSIVE
+    [finding] = result.findings
+    assert (finding.rule, finding.severity) == ("chaos.untraced", Severity.WARNING)
+    assert finding.title.startswith("Calls over front -> middle, middle -> back carry no trace of a journey")
+    assert "Let front, middle pass" in finding.detail
+
+
+def test_where_one_caller_passes_the_trace_on_its_edge_is_tried(tmp_path: Path) -> None:
+    result = explore(tmp_path, Chain(middle={"UNTRACED": "yes"}), {"fault": "error-503"})
+
+    assert [(f.rule, f.place.edge) for f in result.findings] == [("chaos.untraced", "middle -> back")], told(result)
+    assert [c.row for c in grid_of(tmp_path, result).cells] == ["front -> middle"]
+
+
+def test_an_edge_no_journey_uses_is_information(tmp_path: Path) -> None:
+    idle = JOURNEYS.split("@journey(weight=5)")[0] + "@journey\n" + JOURNEYS.split("@journey\n")[1]
+
+    result = explore(tmp_path, Chain(files={"synthetic/journeys.py": idle}), {"fault": "hang"})
+
+    assert result.status is Status.INCONCLUSIVE
+    assert [(f.rule, f.severity, f.place.edge) for f in result.findings] == [
+        ("chaos.edge_unused", Severity.INFO, "front -> middle"),
+        ("chaos.edge_unused", Severity.INFO, "middle -> back"),
+    ]
+
+
+def test_a_journey_that_fails_without_any_failure_is_told_and_proves_nothing(tmp_path: Path) -> None:
+    wrong = JOURNEYS.replace('user.post("/order", json={"item": 1})', 'user.check(user.post("/order") is None, "odd")')
+
+    result = explore(tmp_path, Chain(files={"synthetic/journeys.py": wrong}), {"fault": "hang"})
+
+    assert result.status is Status.INCONCLUSIVE
+    [failing] = [f for f in result.findings if f.rule == "chaos.steady_state_before"]
+    assert failing.title == "place_order does not go well although nothing fails: odd"
+
+
+def test_one_cell_is_tried_by_the_command_line_and_by_the_command_it_prints(tmp_path: Path) -> None:
+    sinner = Chain(middle={"FAILED": "500"})
+    write_project(tmp_path, sinner.toml(), sinner.all_files())
+
+    first = run_harness(
+        *["run", "chaos", "--edge", "middle:back", "--fault", "error-500", "--seed", "3", "--json"], cwd=tmp_path
+    )
+    [finding] = [
+        f for stage in json.loads(first.stdout)["stages"] for f in stage["findings"] if f["severity"] == "error"
+    ]
+    again = run_harness(*shlex.split(finding["reproduce"])[1:], "--json", cwd=tmp_path)
+
+    assert first.returncode == again.returncode == 1, first.stderr + again.stderr
+    assert finding["rule"] == "chaos.promise.answer"
+    assert finding["fingerprint"] in again.stdout
+
+
+def test_a_failure_there_is_not_is_a_mistake_of_usage(tmp_path: Path) -> None:
+    write_project(tmp_path, Chain().toml(), Chain().all_files())
+
+    done = run_harness(*["run", "chaos", "--edge", "middle:back", "--fault", "hnag"], cwd=tmp_path)
+
+    assert done.returncode == 2, done.stderr
+    assert 'there is no failure "hnag". Did you mean "hang"?' in done.stderr
+
+
+def test_an_interruption_in_the_middle_leaves_no_process(tmp_path: Path) -> None:
+    write_project(tmp_path, Chain().toml(), Chain().all_files())
+    journal = tmp_path / ".harness"
+    running = subprocess.Popen(
+        [*HARNESS, "run", "chaos", "--seed", "3"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        limit = time.monotonic() + 60
+        while not any("failure injected" in f.read_text() for f in journal.rglob("journal.jsonl")):
+            assert running.poll() is None
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+        children = psutil.Process(running.pid).children(recursive=True)
+
+        running.send_signal(signal.SIGINT)
+
+        assert running.wait(20) == 130
+        gone, alive = psutil.wait_procs(children, timeout=5)
+        assert len(gone) >= 5
+        assert alive == []
+    finally:
+        running.kill()
+        running.wait()
