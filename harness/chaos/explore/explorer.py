@@ -17,6 +17,7 @@ from harness.chaos.explore.trying import Effort, try_cell
 from harness.chaos.journal import Journal
 from harness.chaos.rig import Rig, proxied_edges
 from harness.errors import StartError, UsageError, did_you_mean
+from harness.system.drive import Sample
 from harness.system.model import Edge, System
 
 __all__ = ["Explored", "Explorer", "Result", "chosen_edges", "chosen_failures", "copies"]
@@ -46,11 +47,15 @@ class Explored:
 
     Args:
         unused: edges no journey uses, so that nothing could be tried there.
+        untraced: edges whose calls do not carry the journeys' trace, so that nothing could be tried there.
+        failing: a walk of each journey that does not go well although nothing fails.
         cut_short: why not everything was tried; empty when it was.
     """
 
     results: list[Result] = field(default_factory=list)
     unused: tuple[Edge, ...] = ()
+    untraced: tuple[Edge, ...] = ()
+    failing: dict[str, Sample] = field(default_factory=dict)
     cut_short: str = ""
 
 
@@ -124,10 +129,11 @@ class Explorer:
         log = self.log.with_stem(f"{self.log.stem}-{number}")
         try:
             async with replica(self.system, rig, root=self.root, seed=self.seed, log=log) as here:
+                self._explored.failing |= here.failing
                 for edge, failure in self._waiting:
                     cell = plan_cell(here.baselines, edge, failure)
                     if cell is None:
-                        self._explored.unused = tuple(dict.fromkeys((*self._explored.unused, edge)))
+                        self._not_tried(edge, here)
                         continue
                     done = len(self._explored.results)
                     self.progress(done, self._total, f"{edge.callee} {failure.words} ({edge.name})")
@@ -135,6 +141,13 @@ class Explorer:
         finally:
             with anyio.CancelScope(shield=True):
                 await rig.close()
+
+    def _not_tried(self, edge: Edge, here: Replica) -> None:
+        found = self._explored
+        if edge.key in here.untraced:
+            found.untraced = tuple(dict.fromkeys((*found.untraced, edge)))
+        else:
+            found.unused = tuple(dict.fromkeys((*found.unused, edge)))
 
     async def _settled(self, cell: Cell, here: Replica) -> Result:
         """Try a cell; what seems broken is broken when it is so twice."""

@@ -81,6 +81,7 @@ def judge(seen: Observation, promised: Promise, *, recovery_s: float, wait_s: fl
         *_deaths(seen),
         *_unanswered(seen),
         *_budget(seen),
+        *_given_up(seen),
         *_entry_time(seen, promised, wait_s),
         *_answers(seen),
         *_served(seen, promised),
@@ -125,6 +126,20 @@ def _budget(seen: Observation) -> Iterator[Broken]:
         text = f"{edge.caller} waited {waited:.1f} s; {edge.name} promises {_time(budget)}"
         detail = f"{calls[0].method} {calls[0].path}, {_times(len(calls))}, for {window.name}; {_share(len(over), len(waits))}."
         yield Broken(Kind.BUDGET, text, detail, _of(seen, window.trace_id))
+
+
+def _given_up(seen: Observation) -> Iterator[Broken]:
+    """Whoever asked the caller lost patience first: the budget below is longer than the one above."""
+    edge = seen.cell.edge
+    left = [w for w in seen.windows if w.left and w.calls]
+    if left:
+        window = max(left, key=lambda w: w.took_s)
+        text = f"{edge.caller} still waited when whoever had asked it for {window.name} gave up, after {_time(window.took_s)}"
+        detail = (
+            f"The budget of {edge.name} must be shorter than that of the edges into {edge.caller}: "
+            f"what is waited for after that, nobody gets. {_share(len(left), len(seen.windows))}"
+        )
+        yield Broken(Kind.BUDGET, text, detail, _of(seen, window.trace_id), "caller")
 
 
 def _entry_time(seen: Observation, promised: Promise, wait_s: float) -> Iterator[Broken]:
@@ -193,7 +208,7 @@ def _amplification(seen: Observation, promised: Promise) -> Iterator[Broken]:
     if promised.repeats is None:
         return
     limit = promised.repeats * max(1, seen.baseline.edges.get(edge.key, 1))
-    counts = [(most, step, s) for s in seen.during for step in s.steps for most in [_came(step, s, seen)]]
+    counts = [(_came(step, s, seen), step, s) for s in seen.during for step in s.steps if _asked_again(step, s, seen)]
     most, step, sample = max(counts, key=lambda c: c[0], default=(0, None, None))
     if step is not None and sample is not None and most > limit:
         text = f"one {step.name} came to {edge.callee} {_times(most)}: retries above {edge.caller} multiply its own"
@@ -201,6 +216,12 @@ def _amplification(seen: Observation, promised: Promise) -> Iterator[Broken]:
             f"No edge on the way promises more than {promised.repeats}. Repeat in one place only, next to the failure."
         )
         yield Broken(Kind.AMPLIFICATION, text, detail, (sample,))
+
+
+def _asked_again(step: Step, sample: Sample, seen: Observation) -> bool:
+    """Whether more than one call of the edge's caller made calls for one of a user: what one alone sends is `attempts`."""
+    end = step.at + step.duration_ms / 1000
+    return sum(w.trace_id == sample.trace_id and step.at <= w.began <= end and bool(w.calls) for w in seen.windows) > 1
 
 
 def _came(step: Step, sample: Sample, seen: Observation) -> int:
@@ -240,7 +261,7 @@ def _bulkhead(seen: Observation) -> Iterator[Broken]:
         yield Broken(Kind.BULKHEAD, text, failed[0].error, tuple(failed), failed[0].journey)
         return
     slow = [(step.duration_ms / 1000, s) for s in seen.siblings for step in s.steps]
-    worst, sample = max(slow, key=lambda pair: pair[0])
+    worst, sample = max(slow, key=lambda pair: pair[0], default=(0.0, seen.siblings[0]))
     if worst > base.slowest_s * _SIBLING + _SLACK_S:
         apart = f"{sample.journey}, which does not use {seen.cell.edge.name}"
         text = f"{apart}, took {worst:.1f} s instead of {_time(base.slowest_s)}"
@@ -288,4 +309,4 @@ def _times(count: int) -> str:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:g} s"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.3g} s"

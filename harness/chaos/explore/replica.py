@@ -40,6 +40,8 @@ class Replica:
         invariants: its invariants file; None when there is none.
         declared: what each service's document declares.
         baselines: how each journey goes when all is well; those that do not go well are missing.
+        failing: a walk of each journey that does not go well although nothing fails.
+        untraced: keys of edges that were used while journeys were walked, by calls without the journeys' trace.
     """
 
     system: System
@@ -50,6 +52,8 @@ class Replica:
     seed: int
     declared: Mapping[str, Declared] = field(default_factory=dict)
     baselines: dict[str, Baseline] = field(default_factory=dict)
+    failing: dict[str, Sample] = field(default_factory=dict)
+    untraced: frozenset[str] = frozenset()
 
     async def walk(self, journey: str, what: str, times: int = 1, timeout_s: float = 10.0) -> list[Sample]:
         """Walk a journey, all times at once.
@@ -143,13 +147,25 @@ class Replica:
         """Walk every journey while all is well: twice, as the first walks find everything cold."""
         known = await self.walker.known(self.journeys)
         usual = [k for k in known if k.weight] or list(known)
-        for journey in usual:
-            await self.walk(journey.name, "warm-up")
+        began = await self.mark()
+        walked = [s for journey in usual for s in await self.walk(journey.name, "warm-up")]
         for journey in usual:
             after = await self.mark()
             samples = await self.walk(journey.name, "baseline")
+            walked += samples
             if all(s.ok for s in samples):
                 self.baselines[journey.name] = await self._baseline(journey, samples, after)
+            else:
+                self.failing[journey.name] = next(s for s in samples if not s.ok)
+        self.untraced = await self._untraced(walked, began)
+
+    async def _untraced(self, walked: Sequence[Sample], after: int) -> frozenset[str]:
+        """Edges that were used, and never by a call that can be told to have been made for one of these walks."""
+        names = self.rig.names()
+        found = (await anyio.to_thread.run_sync(self.rig.server.client.calls, after)).calls
+        traces = {s.trace_id for s in walked}
+        used = {names[c.proxy] for c in found if c.proxy in names}
+        return frozenset(used - {names[c.proxy] for c in found if c.proxy in names and c.trace_id in traces})
 
     async def _baseline(self, journey: Known, samples: Sequence[Sample], after: int) -> Baseline:
         entry = journey.entry or self.system.entry

@@ -10,6 +10,7 @@ from harness.chaos.explore.judging import Broken
 from harness.chaos.tell import exchange_of, listed
 from harness.evidence import Finding, Measure, Place, Redactor, Severity
 from harness.evidence.grid import Grid, GridCell, GridState
+from harness.system.drive import Sample
 from harness.system.model import Edge
 
 __all__ = ["Telling"]
@@ -34,6 +35,10 @@ class Telling:
                 yield self._finding(result, broken, Severity.ERROR)
             for broken in result.doubtful:
                 yield self._finding(result, broken, Severity.INFO if broken.timing else Severity.WARNING)
+        for sample in explored.failing.values():
+            yield self._failing(sample)
+        if explored.untraced:
+            yield self._untraced(explored.untraced)
         for edge in explored.unused:
             yield self._unused(edge)
 
@@ -64,12 +69,41 @@ class Telling:
             reproduce=self._again(edge=cell.edge.key, fault=cell.failure.name),
         )
 
+    def _failing(self, sample: Sample) -> Finding:
+        return Finding(
+            rule="chaos.steady_state_before",
+            severity=Severity.WARNING,
+            title=self._redactor.text(
+                f"{sample.journey} does not go well although nothing fails: {sample.error[:160]}"
+            ),
+            detail=self._redactor.text(
+                f"Nothing can be learnt from it under failure, so it is not walked.\n{listed((sample,))}"
+            ),
+            place=Place(journey=sample.journey),
+            exchange=exchange_of((sample,), self._redactor),
+            trace_id=sample.trace_id,
+        )
+
+    @staticmethod
+    def _untraced(edges: Sequence[Edge]) -> Finding:
+        """One finding for all: it is one thing that is missing."""
+        callers = ", ".join(dict.fromkeys(e.caller for e in edges))
+        return Finding(
+            rule="chaos.untraced",
+            severity=Severity.WARNING,
+            title=f"Calls over {', '.join(e.name for e in edges)} carry no trace of a journey, so nothing was tried there",
+            detail=f"Calls at an edge are paired with journeys by the W3C header traceparent. Let {callers} pass the one it is "
+            "given on with every call it makes (OpenTelemetry does so for most HTTP clients), or write an experiment: "
+            "experiments need no trace.",
+            place=Place(edge=edges[0].name),
+        )
+
     def _unused(self, edge: Edge) -> Finding:
         return Finding(
             rule="chaos.edge_unused",
             severity=Severity.INFO,
             title=f"No journey uses {edge.name}, so nothing is known of it under failure",
-            detail="Write a journey that uses it, or see whether journeys go well at all: only those that do are walked.",
+            detail="Write a journey that uses it: only what journeys use can be judged.",
             place=Place(edge=edge.name),
         )
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.chaos.client import Call
 from harness.system.drive import Sample
 
 __all__ = ["Window", "windows"]
 
-#: Clocks of two processes on one machine agree to this, in seconds.
+#: What is begun for a call is seen at the edge this much after the call has ended, at most, in seconds.
 _CLOCK_S = 0.01
 
 
@@ -23,6 +23,7 @@ class Window:
         status: what it answered; 0 when no answer came.
         began, ended: seconds since the epoch; a call that has not ended ends at the time of looking.
         calls: by the time they began.
+        left: whether whoever asked gave up before there was an answer, as seen at the edge it came over.
     """
 
     trace_id: str
@@ -33,6 +34,7 @@ class Window:
     began: float
     ended: float
     calls: tuple[Call, ...]
+    left: bool = False
 
     @property
     def took_s(self) -> float:
@@ -80,22 +82,51 @@ def windows(
     traces = {s.trace_id for s in samples}
     made = sorted((c for c in calls if c.proxy == own and c.trace_id in traces), key=lambda c: c.began)
     incoming = [
-        (c.trace_id, c.method, c.path, c.upstream_status or 0, c.began, c.ended or now)
+        Window(
+            c.trace_id,
+            f"{c.method} {c.path}",
+            c.method,
+            c.path,
+            c.upstream_status or 0,
+            c.began,
+            c.ended or now,
+            (),
+            c.ending == "gone" and c.upstream_status is None,
+        )
         for c in calls
         if c.proxy in set(into) and c.trace_id in traces
     ]
     base = bases.get(caller, "\0")
     incoming += [
-        (s.trace_id, step.method, _path(step.url, base), step.status, step.at, step.at + step.duration_ms / 1000)
+        Window(
+            s.trace_id,
+            f"{step.method} {_path(step.url, base)}",
+            step.method,
+            _path(step.url, base),
+            step.status,
+            step.at,
+            step.at + step.duration_ms / 1000,
+            (),
+        )
         for s in samples
         for step in s.steps
         if step.url.startswith(f"{base}/")
     ]
-    found = []
-    for trace_id, method, path, status, began, ended in sorted(incoming, key=lambda i: i[4]):
-        inner = tuple(c for c in made if c.trace_id == trace_id and began - _CLOCK_S <= c.began <= ended + _CLOCK_S)
-        found.append(Window(trace_id, f"{method} {path}", method, path, status, began, ended, inner))
-    return found
+    ordered = sorted(incoming, key=lambda w: w.began)
+    owners = [_owners(c, ordered) for c in made]
+    return [replace(w, calls=tuple(c for c, own in zip(made, owners, strict=True) if w in own)) for w in ordered]
+
+
+def _owners(call: Call, given: Sequence[Window]) -> list[Window]:
+    """The calls a call can have been made for: those going on when it began; only where there is none, one just over.
+
+    A caller that repeats at once begins the next call within a millisecond of the end of the last: what is made for the
+    next must not count for the last as well.
+    """
+    same = [w for w in given if w.trace_id == call.trace_id]
+    within = [w for w in same if w.began <= call.began <= w.ended]
+    near = [w for w in same if w.began - _CLOCK_S <= call.began <= w.ended + _CLOCK_S]
+    return within or near
 
 
 def _path(url: str, base: str) -> str:
