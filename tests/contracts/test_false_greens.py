@@ -159,11 +159,6 @@ def _(root: Path) -> StageResult:
     return run(made, ProviderStage())
 
 
-@situation("a pact with half of a surrogate pair in it", "provider.pact_unreadable")
-def _(root: Path) -> StageResult:
-    return verify(root, pact(http("an order \ud800")))
-
-
 def from_broker(root: Path, url: str) -> StageResult:
     """The provider stage with a broker as its only source."""
     with pytest.MonkeyPatch.context() as patch:

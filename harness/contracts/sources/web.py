@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import anyio
 
+from harness.contracts.jsontext import loads
 from harness.errors import InfrastructureError, UsageError
 from harness.system.model import is_loopback
 
@@ -45,7 +46,7 @@ class Answer:
             ValueError: when it is no JSON; the text says what it is instead.
         """
         try:
-            return json.loads(self.body)
+            return loads(self.body)
         except (ValueError, RecursionError) as error:
             start = self.body.lstrip()[:15].lower()
             if b"html" in self.kind.encode() or start.startswith((b"<!doctype", b"<html")):

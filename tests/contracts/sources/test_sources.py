@@ -103,6 +103,14 @@ def test_a_pact_behind_a_url_is_read_with_the_header_of_the_environment(tmp_path
     assert found.pacts[1].origin == f"{web.url}/moved.json"
 
 
+def test_half_a_character_behind_a_url_does_not_stand_in_the_way_of_its_pact(tmp_path: Path) -> None:
+    with broker() as web:
+        web.instead["/half.json"] = (200, json.dumps(pact(http("an order \ud800"))).encode(), {})
+        [found] = read(tmp_path, f'sources = ["{web.url}/half.json"]', {}).pacts
+
+    assert found.interactions[0].description == "an order \ufffd"
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "message"),
     [
