@@ -119,8 +119,10 @@ class Walker:
         waiting = self._open[order.ticket] = _Open(wanted)
         try:
             await self._send(order)
-            with anyio.move_on_after(limit_s):
-                await waiting.done.wait()
+            # What is written to a child that has just ended can still be taken by the pipe; nobody would answer it.
+            if not self._ended:
+                with anyio.move_on_after(limit_s):
+                    await waiting.done.wait()
         finally:
             del self._open[order.ticket]
         if waiting.problem:
