@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from hypothesis import given
@@ -67,8 +68,6 @@ def test_a_call_that_goes_on_ends_at_the_time_of_looking() -> None:
 
 
 def test_a_step_to_another_service_is_no_call_of_this_one_and_no_query_is_kept() -> None:
-    import dataclasses
-
     elsewhere = dataclasses.replace(step(), url="http://shopping/orders")
     asked = dataclasses.replace(step(), url="http://shop/orders?page=2")
 
