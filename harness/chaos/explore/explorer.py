@@ -75,9 +75,21 @@ def chosen_failures(names: Iterable[str]) -> tuple[Failure, ...]:
 
 
 def chosen_edges(system: System, only: Mapping[str, str]) -> tuple[Edge, ...]:
-    """Edges that can be put behind a proxy, narrowed by `only`."""
+    """Edges that can be put behind a proxy, narrowed by `only`.
+
+    Raises:
+        UsageError: when an edge is asked for that there is not, or that no proxy can be put on.
+    """
     wanted = only.get("edge", "")
-    return tuple(e for e in proxied_edges(system) if wanted in {"", e.key, e.name})
+    known = proxied_edges(system)
+    chosen = tuple(e for e in known if wanted in {"", e.key, e.name})
+    if wanted and not chosen:
+        keys = [e.key for e in known]
+        why = "no proxy can be put on" if system.edge(wanted) else "there is no edge"
+        raise UsageError(
+            f'{why} "{wanted}".{did_you_mean(wanted, keys)} Edges that can be tried: {", ".join(keys) or "none"}.'
+        )
+    return chosen
 
 
 def copies(system: System, cells: int, jobs: int) -> int:

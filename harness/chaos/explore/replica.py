@@ -41,6 +41,7 @@ class Replica:
         declared: what each service's document declares.
         baselines: how each journey goes when all is well; those that do not go well are missing.
         failing: a walk of each journey that does not go well although nothing fails.
+        ordinary: answers no document declares that are given although nothing fails: service, method and status.
         untraced: keys of edges that were used while journeys were walked, by calls without the journeys' trace.
     """
 
@@ -54,6 +55,7 @@ class Replica:
     baselines: dict[str, Baseline] = field(default_factory=dict)
     failing: dict[str, Sample] = field(default_factory=dict)
     untraced: frozenset[str] = frozenset()
+    ordinary: frozenset[tuple[str, str, int]] = frozenset()
 
     async def walk(self, journey: str, what: str, times: int = 1, timeout_s: float = 10.0) -> list[Sample]:
         """Walk a journey, all times at once.
@@ -106,9 +108,11 @@ class Replica:
         return windows(edge.caller, samples, calls, own=edge.key, into=into, bases=bases, now=now)
 
     def undeclared(
-        self, samples: Sequence[Sample], calls: Sequence[Call], failing: Edge
+        self, samples: Sequence[Sample], calls: Sequence[Call], failing: Edge | None = None
     ) -> list[tuple[str, str, int, str]]:
-        """Answers of services that are 500, or that no document declares; the failing callee's own are no news.
+        """Answers of services that are 500, or that no document declares.
+
+        The failing callee's own are no news, and neither are those that are given although nothing fails.
 
         Returns:
             Service, call, status and trace id.
@@ -123,11 +127,12 @@ class Replica:
         given += [
             (c.proxy.partition(":")[2], c.method, c.path, c.upstream_status, c.trace_id)
             for c in calls
-            if c.proxy != failing.key and c.upstream_status
+            if (failing is None or c.proxy != failing.key) and c.upstream_status
         ]
         return [
             (service, f"{method} {path}", status, trace_id)
             for service, method, path, status, trace_id in given
+            if (service, method, status) not in self.ordinary
             if status == 500
             or (status >= 400 and self.declared.get(service, Declared()).allows(method, path, status) is False)
         ]
@@ -158,6 +163,8 @@ class Replica:
             else:
                 self.failing[journey.name] = next(s for s in samples if not s.ok)
         self.untraced = await self._untraced(walked, began)
+        odd = self.undeclared(walked, await self.calls(walked, began))
+        self.ordinary = frozenset((service, call.partition(" ")[0], status) for service, call, status, _ in odd)
 
     async def _untraced(self, walked: Sequence[Sample], after: int) -> frozenset[str]:
         """Edges that were used, and never by a call that can be told to have been made for one of these walks."""

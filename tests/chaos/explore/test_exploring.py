@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from harness.chaos.explore.catalogue import FAILURES
+from harness.errors import UsageError
 from harness.evidence import Severity, StageResult, Status
 from harness.evidence.grid import GRID_MEDIA_TYPE, Grid, GridState, read_grid
-from tests.chaos.explore.chain import JOURNEYS, Chain, explore
+from tests.chaos.explore.chain import DOCUMENT, JOURNEYS, SERVICE, Chain, explore
 from tests.helpers import HARNESS, run_harness, write_project
 
 DEGRADES = 'budget = "800ms"\nattempts = 1\non_failure = "degrade"'
@@ -234,3 +235,21 @@ def test_an_interruption_in_the_middle_leaves_no_process(tmp_path: Path) -> None
     finally:
         running.kill()
         running.wait()
+
+
+def test_an_edge_there_is_not_is_a_mistake_of_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r'there is no edge "midle:back"\. Did you mean "middle:back"\?'):
+        explore(tmp_path, Chain(), {"edge": "midle:back", "fault": "hang"})
+
+
+def test_what_no_document_declares_and_is_answered_anyhow_is_not_laid_at_the_failure(tmp_path: Path) -> None:
+    asks = JOURNEYS.replace("    user.post(", '    user.get("/teapot", expect=418)\n    user.post(')
+    declares = DOCUMENT.replace('"/order": {', '"/teapot": {"get": {"responses": {"200": {}}}}, "/order": {')
+    books = '        if self.path == "/books":'
+    teapot = f'        if self.path == "/teapot":\n            return self.say(418, {{}})\n{books}'
+    service = SERVICE.replace(books, teapot)
+    files = {"synthetic/journeys.py": asks, "openapi.json": declares, "service.py": service}
+
+    result = explore(tmp_path, Chain(files=files), {"edge": "middle:back", "fault": "error-503"})
+
+    assert result.status is Status.PASS, told(result)
