@@ -29,12 +29,13 @@ class Telling:
     def findings(self, explored: Explored) -> Iterator[Finding]:
         """Everything an exploration has to say."""
         for result in explored.results:
-            if not result.seen.hit:
-                yield self._no_traffic(result)
             for broken in result.broken:
                 yield self._finding(result, broken, Severity.ERROR)
             for broken in result.doubtful:
                 yield self._finding(result, broken, Severity.INFO if broken.timing else Severity.WARNING)
+        missed = [r for r in explored.results if not r.seen.hit]
+        for key in dict.fromkeys(r.seen.cell.edge.key for r in missed):
+            yield self._no_traffic([r for r in missed if r.seen.cell.edge.key == key])
         for sample in explored.failing.values():
             yield self._failing(sample)
         if explored.untraced:
@@ -58,14 +59,22 @@ class Telling:
             key=f"{broken.kind}:{broken.key}",
         )
 
-    def _no_traffic(self, result: Result) -> Finding:
-        cell = result.seen.cell
+    def _no_traffic(self, results: Sequence[Result]) -> Finding:
+        """One finding for an edge: when nobody comes there, a cache for instance, that is so under most failures."""
+        cell = results[0].seen.cell
+        alone = len(results) == 1
+        words = (
+            f"{cell.edge.callee} {cell.failure.words}"
+            if alone
+            else ", ".join(r.seen.cell.failure.name for r in results)
+        )
         return Finding(
             rule="chaos.no_traffic",
             severity=Severity.WARNING,
-            title=f"No call of {cell.journey} met the failure of {cell.edge.name}: {cell.edge.callee} {cell.failure.words}",
-            detail="A failure that touches nobody proves nothing.",
-            place=self._place(result),
+            title=f"No call of {cell.journey} met the failure{'' if alone else 's'} of {cell.edge.name}: {words}",
+            detail=f"{cell.journey} uses this edge when all is well. A failure that touches nobody proves nothing: does "
+            f"{cell.edge.caller} remember answers, or was its circuit breaker still open?",
+            place=Place(edge=cell.edge.name, journey=cell.journey, experiment=cell.failure.name if alone else ""),
             reproduce=self._again(edge=cell.edge.key, fault=cell.failure.name),
         )
 

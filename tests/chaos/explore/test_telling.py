@@ -51,6 +51,16 @@ def test_a_failure_that_met_nobody_is_told() -> None:
     assert (finding.rule, finding.severity) == ("chaos.no_traffic", Severity.WARNING)
 
 
+def test_failures_that_met_nobody_on_one_edge_are_told_in_one_finding() -> None:
+    missed = [Result(scene(failure=name, hit=False)) for name in ("hang", "slow")]
+    elsewhere = Result(scene(edge(between="a:b"), hit=False))
+
+    first, second = found(*missed, elsewhere)
+
+    assert first.title == "No call of buy met the failures of shop -> bank: hang, slow"
+    assert second.title == "No call of buy met the failure of a -> b: b answers 503"
+
+
 def test_edges_without_a_trace_are_told_in_one_finding_and_unused_ones_each() -> None:
     first, second, third = (edge(between=b) for b in ("a:b", "b:c", "c:d"))
 
