@@ -24,7 +24,7 @@ __all__ = ["Explored", "Explorer", "Result", "chosen_edges", "chosen_failures", 
 
 #: Cells one copy of the system gets through while another one starts; below that a further copy does not pay.
 _CELLS_PER_COPY = 15
-_MAX_COPIES = 3
+_MAX_COPIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def copies(system: System, cells: int, jobs: int) -> int:
     """How many copies of the system are worth starting for so many cells."""
     if any(s.port for s in system.services.values()):
         return 1
-    return max(1, min(_MAX_COPIES, jobs + 1, cells // _CELLS_PER_COPY))
+    return max(1, min(_MAX_COPIES, jobs + 2, cells // _CELLS_PER_COPY))
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ __all__ = ["Replica", "replica"]
 
 _POLL_S = 0.05
 #: How long it is waited for calls that are made after a walk has ended (events from an outbox), in seconds.
-_LATE_S = 2.0
+_LATE_S = 6.0
 
 
 @dataclass(slots=True)
