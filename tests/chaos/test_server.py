@@ -188,3 +188,45 @@ def test_a_slicer_without_a_size_does_not_run_away(built_in: Running, echoing: S
     with dial(echoing.listen) as conn:
         ask(conn, bytes(range(256)))
     assert built_in.client.running()
+
+
+def test_delays_in_a_row_add_up_exactly(echoing: ServerProxy) -> None:
+    for number in range(10):
+        echoing.add_toxic(type="latency", name=f"l{number}", attributes={"latency": 10})
+
+    with dial(echoing.listen) as conn:
+        waits = sorted(ask(conn) for _ in range(5))
+
+    assert waits[0] >= 0.098
+    assert waits[2] < 0.13
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_taking_a_delay_out_of_a_row_takes_its_time_away_from_what_waits_and_keeps_order(
+    echoing: ServerProxy, gone: int
+) -> None:
+    for number in range(3):
+        slow = {"latency": 60_000 if number == gone else 50}
+        echoing.add_toxic(type="latency", name=f"l{number}", attributes=slow)
+    data = bytes(i % 251 for i in range(300_000))
+
+    with dial(echoing.listen) as conn:
+        begun = time.perf_counter()
+        conn.sendall(data[:200_000])
+        time.sleep(0.2)
+        echoing.destroy_toxic(f"l{gone}")
+        conn.sendall(data[200_000:])
+        assert read_exactly(conn, len(data)) == data
+
+    assert time.perf_counter() - begun < 5
+
+
+def test_a_toxic_at_the_end_of_a_row_of_delays_gets_what_was_on_its_way(echoing: ServerProxy) -> None:
+    for number in range(2):
+        echoing.add_toxic(type="latency", name=f"l{number}", attributes={"latency": 150})
+
+    with dial(echoing.listen) as conn:
+        conn.sendall(b"hello")
+        time.sleep(0.05)
+        echoing.add_toxic(type="limit_data", attributes={"bytes": 3})
+        assert read_all(conn) == b"hel"
