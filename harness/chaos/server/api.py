@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs
 
 from harness.chaos.faults import FAULTS
@@ -21,18 +23,19 @@ __all__ = ["Answer", "Api", "Metrics"]
 VERSION = "2.12.0"
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
-_POPULATE_TYPE = '[]struct { toxiproxy.Proxy; Enabled *bool "json:\\"enabled\\"" }'
+_POPULATE_ITEM = 'struct { toxiproxy.Proxy; Enabled *bool "json:\\"enabled\\"" }'
 
 _UPDATE_TYPE = 'struct { Attributes interface {} "json:\\"attributes\\""; Toxicity float32 "json:\\"toxicity\\"" }'
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, body and content type of an answer."""
+    """Status, body and content type of an answer; `request_id` when somebody was asked, not only a wrong path."""
 
     status: int
     body: bytes = b""
     content_type: str = ""
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,14 @@ class Api:
         if handler is None:
             return Answer(405)
         if user_agent.startswith("Mozilla/"):
-            return Answer(403, b"User agent not allowed\n", _TEXT)
-        try:
-            return await handler(path, body)
-        except ApiError as error:
-            return Answer(error.status, _dump({"error": error.message, "status": error.status}) + b"\n", _TEXT)
+            answer = Answer(403, b"User agent not allowed\n", _TEXT)
+        else:
+            try:
+                answer = await handler(path, body)
+            except ApiError as error:
+                told = _dump({"error": error.message, "status": error.status}) + b"\n"
+                answer = Answer(error.status, told, _TEXT)
+        return replace(answer, request_id=uuid.uuid4().hex[:20])
 
     async def populate(self, body: bytes) -> Answer:
         """Create or replace proxies; those before a mistake stay."""
@@ -194,7 +200,7 @@ class Api:
         return proxy
 
     async def _populate(self, body: bytes, done: list[Proxy]) -> None:
-        wishes = read_array(body, _POPULATE_TYPE, "struct { toxiproxy.Proxy; Enabled *bool }")
+        wishes = read_array(body, f"[]{_POPULATE_ITEM}", _POPULATE_ITEM)
         specs = [(w.text("name"), w.text("listen"), w.text("upstream"), w.flag("enabled", True)) for w in wishes]
         for number, (name, _, upstream, _) in enumerate(specs, 1):
             for key, value in (("name", name), ("upstream", upstream)):
@@ -292,4 +298,6 @@ class Api:
 
 
 def _dump(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    # As Go writes it, so that no answer is ever taken for HTML or script.
+    return re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text).encode()

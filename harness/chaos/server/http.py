@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
@@ -16,6 +17,7 @@ __all__ = ["serve_client"]
 
 _READ_LIMIT_S = 15.0
 _IDLE_LIMIT_S = 60.0
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _BODY_LIMIT = 16 * 1024 * 1024
 
 
@@ -52,15 +54,18 @@ async def _serve_one(
         async with asyncio.timeout(_READ_LIMIT_S):
             body = await _body(connection, reader, writer)
     except _TooLargeError:
-        await _send(connection, writer, Answer(413, b"request body too large\n", "text/plain; charset=utf-8"))
+        await _send(connection, writer, request, Answer(413, b"request body too large\n", "text/plain; charset=utf-8"))
         return False
     headers = dict(request.headers)
     # Split before decoding, so that a name may hold an encoded slash.
     url = urlsplit(request.target.decode("latin-1"))
+    if _BROKEN_ESCAPE.search(url.path):
+        await _send(connection, writer, request, Answer(400, b"400 Bad Request", "text/plain; charset=utf-8"))
+        return False
     path = tuple(unquote(part) for part in url.path.removeprefix("/").split("/"))
     agent = headers.get(b"user-agent", b"").decode("latin-1")
     answer = await api.handle(request.method.decode(), path, body, agent, url.query)
-    await _send(connection, writer, answer)
+    await _send(connection, writer, request, answer)
     return connection.our_state is h11.DONE and connection.their_state is h11.DONE
 
 
@@ -84,17 +89,19 @@ async def _body(connection: h11.Connection, reader: asyncio.StreamReader, writer
     return b"".join(parts)
 
 
-async def _send(connection: h11.Connection, writer: asyncio.StreamWriter, answer: Answer) -> None:
+async def _send(connection: h11.Connection, writer: asyncio.StreamWriter, request: h11.Request, answer: Answer) -> None:
     headers = [("Date", formatdate(usegmt=True))]
     if answer.content_type:
         headers.append(("Content-Type", answer.content_type))
     if answer.content_type.startswith("text/plain"):
         headers.append(("X-Content-Type-Options", "nosniff"))
+    if answer.request_id:
+        headers.append(("X-Toxiproxy-Request-Id", answer.request_id))
     if answer.status != HTTPStatus.NO_CONTENT:
         headers.append(("Content-Length", str(len(answer.body))))
     reason = HTTPStatus(answer.status).phrase
     head = connection.send(h11.Response(status_code=answer.status, headers=headers, reason=reason))
-    body = connection.send(h11.Data(data=answer.body)) if answer.body else b""
+    body = connection.send(h11.Data(data=answer.body)) if answer.body and request.method != b"HEAD" else b""
     end = connection.send(h11.EndOfMessage())
     writer.write((head or b"") + (body or b"") + (end or b""))
     await writer.drain()
