@@ -42,23 +42,20 @@ class _Scanner:
         if not self.text.strip(_SPACE):
             raise _BrokenError("EOF")
         open_: list[int] = []
-        self._begin(open_)
+        opened = self._begin(open_)
         while open_:
-            self._go_on(open_)
+            opened = self._go_on(open_, just_opened=opened)
 
-    def _begin(self, open_: list[int]) -> None:
+    def _begin(self, open_: list[int]) -> bool:
+        """Walk over a scalar, or into an array or object; whether it was the latter."""
         char = self._next()
         if char in b"[{":
             open_.append(char)
             if len(open_) > _MOST_DEPTH:
                 raise _BrokenError("exceeded max depth")
             self.at += 1
-            if self._next() == (ord("]") if char == ord("[") else ord("}")):
-                self.at += 1
-                open_.pop()
-                return
-            self._item(open_)
-        elif char == ord('"'):
+            return True
+        if char == ord('"'):
             self._string()
         elif char in b"-0123456789":
             self._number()
@@ -66,8 +63,9 @@ class _Scanner:
             self._literal(_LITERALS[char])
         else:
             self._fail("looking for beginning of value")
+        return False
 
-    def _item(self, open_: list[int]) -> None:
+    def _item(self, open_: list[int]) -> bool:
         if open_[-1] == ord("{"):
             if self._next() != ord('"'):
                 self._fail("looking for beginning of object key string")
@@ -75,19 +73,20 @@ class _Scanner:
             if self._next() != ord(":"):
                 self._fail("after object key")
             self.at += 1
-        self._begin(open_)
+        return self._begin(open_)
 
-    def _go_on(self, open_: list[int]) -> None:
+    def _go_on(self, open_: list[int], *, just_opened: bool) -> bool:
         array = open_[-1] == ord("[")
         char = self._next()
-        if char == ord(","):
-            self.at += 1
-            self._item(open_)
-        elif char == (ord("]") if array else ord("}")):
+        if char == (ord("]") if array else ord("}")):
             self.at += 1
             open_.pop()
-        else:
-            self._fail("after array element" if array else "after object key:value pair")
+            return False
+        if not just_opened:
+            if char != ord(","):
+                self._fail("after array element" if array else "after object key:value pair")
+            self.at += 1
+        return self._item(open_)
 
     def _next(self) -> int:
         while self.at < len(self.text) and self.text[self.at] in _SPACE:
