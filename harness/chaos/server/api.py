@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from harness.chaos.faults import FAULTS
 from harness.chaos.server.addresses import ApiError
 from harness.chaos.server.calls import CallLog
+from harness.chaos.server.dialling import Dialling
 from harness.chaos.server.link import Direction, Toxic
 from harness.chaos.server.metrics import render
 from harness.chaos.server.proxy import Proxy
@@ -55,12 +56,14 @@ class Api:
 
     Args:
         seed: decides every draw of every toxic.
+        dialling: how proxies dial.
     """
 
     seed: int
     metrics: Metrics = Metrics()
     proxies: dict[str, Proxy] = field(default_factory=dict)
     calls: CallLog = field(default_factory=CallLog)
+    dialling: Dialling = field(default_factory=Dialling)
 
     async def handle(self, method: str, path: tuple[str, ...], body: bytes, user_agent: str, query: str = "") -> Answer:
         """Answer one request; `path` is the decoded parts of the URL's path."""
@@ -184,7 +187,7 @@ class Api:
                 raise ApiError(f"missing required field: {key}", 400)
         if name in self.proxies:
             raise ApiError("proxy already exists", 409)
-        proxy = await self._add(Proxy(name, listen, upstream, self.seed, self.calls), enabled)
+        proxy = await self._add(Proxy(name, listen, upstream, self.seed, self.calls, self.dialling), enabled)
         return Answer(201, _dump(proxy_json(proxy)), _JSON)
 
     async def _add(self, proxy: Proxy, enabled: bool) -> Proxy:
@@ -214,7 +217,7 @@ class Api:
                     continue
                 await existing.stop()
                 del self.proxies[name]
-            done.append(await self._add(Proxy(name, listen, upstream, self.seed, self.calls), enabled))
+            done.append(await self._add(Proxy(name, listen, upstream, self.seed, self.calls, self.dialling), enabled))
 
     async def _show(self, path: tuple[str, ...], _body: bytes) -> Answer:
         return Answer(200, _dump(proxy_json(self._proxy(path))), _JSON)
