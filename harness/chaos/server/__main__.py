@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import os
+import resource
 import signal
 import sys
 import time
@@ -75,7 +76,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     level = _LEVELS.get(os.environ.get("LOG_LEVEL", ""), logging.INFO)
     logging.basicConfig(level=level, stream=sys.stdout, format="%(levelname)s %(message)s")
+    _allow_all_descriptors()
     return uvloop.run(_serve(options))
+
+
+def _allow_all_descriptors() -> None:
+    # As programs in Go do: a connection takes two, and a proxy one.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _serve(options: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ _REASONS = {
     errno.EACCES: "permission denied",
     errno.EADDRNOTAVAIL: "cannot assign requested address",
 }
+_LOOKUP_LIMIT_S = 10.0
 _OLD_NUMBERS = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(0[xX][0-9a-fA-F]+|[0-9.]*\d)")
 
 
@@ -87,8 +88,11 @@ async def resolve(address: str) -> str:
     if _OLD_NUMBERS.fullmatch(host):
         raise ApiError(f"lookup {host}: no such host", 500)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+        async with asyncio.timeout(_LOOKUP_LIMIT_S):
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except TimeoutError:
+        raise ApiError(f"lookup {host}: i/o timeout", 500) from None
+    except (OSError, UnicodeError, ValueError):
         raise ApiError(f"lookup {host}: no such host", 500) from None
     family, _, _, _, target = min(found, key=lambda f: f[0] != socket.AF_INET)
     return f"[{target[0]}]:{port}" if family == socket.AF_INET6 else f"{target[0]}:{port}"

@@ -117,7 +117,7 @@ class Link:
         """Take bytes from the source."""
         if self.stubs:
             self._count(self.direction, len(data), 0)
-            self.stubs[0].push(Chunk(data, time.monotonic()))
+            self.deliver(self.stubs[0], Chunk(data, time.monotonic()))
         elif not self.finished:
             self._count(self.direction, len(data), len(data))
             self.dest.write(data)
@@ -136,6 +136,10 @@ class Link:
 
     def deliver(self, stub: LiveStub | None, chunk: Chunk | None) -> None:
         """Hand a chunk or the end to a stub, or, after the last, to the destination."""
+        # In a loop, not from one stub to the next: a chain may be longer than Python's stack is deep.
+        while stub is not None and stub.passes:
+            stub.closed = chunk is None
+            stub = stub.following
         if stub is not None:
             stub.push(chunk)
         elif chunk is None:

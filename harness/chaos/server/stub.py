@@ -100,6 +100,11 @@ class LiveStub:
             self.link.account(len(chunk.data) if chunk else 0)
             _wake(self._arrival)
 
+    @property
+    def passes(self) -> bool:
+        """Whether bytes go straight on to the next."""
+        return self._mode is _Mode.PASS and not self.closed
+
     def now(self) -> float:
         """See `Stub.now`."""
         # The loop's own clock has steps of a millisecond and stands still while callbacks run.
@@ -285,10 +290,15 @@ class LiveStub:
                 due += stub.toxic.fault.lateness(stub.rng)
             due = stub._busy_until = max(due, stub._busy_until)
             way.append((due, stub))
+            passed: list[tuple[float, LiveStub]] = []
             following = stub.following
+            while following is not None and following._mode is _Mode.PASS:
+                passed.append((due, following))
+                following = following.following
             # Who waits here physically must reach the next delay first.
             if following is None or following._mode is not _Mode.DELAY or stub._waiting:
                 break
+            way += passed
             stub = following
         if not stub._waiting and due <= time.monotonic():
             stub._pass_on(_Waiting(chunk, way))
