@@ -15,6 +15,7 @@ from harness.chaos.server.calls import CallLog
 from harness.chaos.server.dialling import Dialling
 from harness.chaos.server.link import Direction, Toxic
 from harness.chaos.server.metrics import render
+from harness.chaos.server.openapi import document
 from harness.chaos.server.proxy import Proxy
 from harness.chaos.server.wire import fault_from, proxy_json, read_array, read_object, toxic_json
 
@@ -139,8 +140,13 @@ class Api:
         table: dict[tuple[str, ...], Mapping[str, Handler]] = {
             ("harness", "calls"): {"GET": show, "POST": self._record},
             ("harness", "faults"): {"GET": self._faults},
+            ("harness", "openapi.json"): {"GET": self._describe},
         }
         return table.get(path, {})
+
+    async def _describe(self, _path: tuple[str, ...], _body: bytes) -> Answer:
+        shown = self.metrics.proxy or self.metrics.runtime
+        return Answer(200, _dump(document(VERSION, metrics=shown)), _JSON)
 
     async def _faults(self, _path: tuple[str, ...], _body: bytes) -> Answer:
         return Answer(200, _dump({name: proxy.http.told() for name, proxy in sorted(self.proxies.items())}), _JSON)
