@@ -51,6 +51,29 @@ def test_version_is_a_json_object(server) -> None:
         ("POST", "/proxies", '{"name":"x","upstream":"127.0.0.1:9","listen":"foo"}', 500, "listen tcp: address foo: missing port in address"),
         ("POST", "/proxies", '{"name":"x","upstream":"127.0.0.1:9","listen":"127.0.0.1:99999"}', 500, "listen tcp: address 99999: invalid port"),
         ("POST", "/populate", '[{"name":"a","upstream":"b:1"},{"name":"c"}]', 400, "missing required field: upstream at proxy 2"),
+        ("POST", "/proxies", '{"name":"\x01"}', 400, r"bad request body: invalid character '\x01' in string literal"),
+        ("POST", "/proxies", '{"name":"\\q"}', 400, "bad request body: invalid character 'q' in string escape code"),
+        ("POST", "/proxies", '{"name":"\\u12x"}', 400, r"bad request body: invalid character 'x' in \u hexadecimal character escape"),
+        ("POST", "/proxies", '{"name":nul}', 400, "bad request body: invalid character '}' in literal null (expecting 'l')"),
+        ("POST", "/proxies", "1.", 400, "bad request body: unexpected EOF"),
+        ("POST", "/proxies", "[1.]", 400, "bad request body: invalid character ']' after decimal point in numeric literal"),
+        ("POST", "/proxies", "[1e]", 400, "bad request body: invalid character ']' in exponent of numeric literal"),
+        ("POST", "/proxies", "-x", 400, "bad request body: invalid character 'x' in numeric literal"),
+        ("POST", "/proxies", '{"a":1 "b":2}', 400, "bad request body: invalid character '\"' after object key:value pair"),
+        ("POST", "/proxies", '{"a" 1}', 400, "bad request body: invalid character '1' after object key"),
+        ("POST", "/proxies", '{"a":1,}', 400, "bad request body: invalid character '}' looking for beginning of object key string"),
+        ("POST", "/proxies", "[1 2]", 400, "bad request body: invalid character '2' after array element"),
+        ("POST", "/proxies", "\ufeff{}", 400, "bad request body: invalid character 'ï' looking for beginning of value"),
+        ("POST", "/proxies", "'", 400, r"bad request body: invalid character '\'' looking for beginning of value"),
+        ("POST", "/populate", "[5]", 400, 'bad request body: json: cannot unmarshal number into Go value of type struct { toxiproxy.Proxy; Enabled *bool "json:\\"enabled\\"" }'),
+        ("POST", "/populate", '[{"name":5}]', 400, "bad request body: json: cannot unmarshal number into Go struct field .Proxy.name of type string"),
+        ("POST", "/populate", '[{"enabled":5}]', 400, "bad request body: json: cannot unmarshal number into Go struct field .enabled of type bool"),
+        ("POST", "/proxies", '{"name":"x","upstream":"127.0.0.1:9","listen":"127.0.0.1:-1"}', 500, "listen tcp: address -1: invalid port"),
+        ("POST", "/proxies", '{"name":"x","upstream":"127.0.0.1:9","listen":"[::1"}', 500, "listen tcp: address [::1: missing ']' in address"),
+        ("POST", "/proxies", '{"name":"x","upstream":"127.0.0.1:9","listen":"]:0"}', 500, "listen tcp: address ]:0: unexpected ']' in address"),
+        ("POST", "/proxies", '{"name":"x","upstream":"127.0.0.1:9","listen":"::1:5"}', 500, "listen tcp: address ::1:5: too many colons in address"),
+        ("POST", "/proxies", '{"name":"x","upstream":"127.0.0.1:9","listen":"127.0.0.1:nobody"}', 500, "listen tcp: lookup tcp/nobody: unknown port"),
+        ("POST", "/proxies", '{"name":"x","upstream":"127.0.0.1:9","listen":"127.1:0"}', 500, "listen tcp: lookup 127.1: no such host"),
         ("GET", "/proxies/nobody", "", 404, "proxy not found"),
         ("DELETE", "/proxies/nobody", "", 404, "proxy not found"),
         ("GET", "/proxies/nobody/toxics", "", 404, "proxy not found"),
@@ -72,6 +95,9 @@ def test_a_mistake_is_answered_with_status_and_text(server, method, path, body, 
         ('{"type":"latency","attributes":{"latency":"x"}}', 400, "bad request body: json: cannot unmarshal string into Go struct field LatencyToxic.attributes.latency of type int64"),
         ('{"type":"latency","attributes":{"latency":1.5}}', 400, "bad request body: json: cannot unmarshal number 1.5 into Go struct field LatencyToxic.attributes.latency of type int64"),
         ('{"type":"latency","toxicity":"x"}', 400, "bad request body: json: cannot unmarshal string into Go struct field ToxicWrapper.toxicity of type float32"),
+        ('{"type":"latency","attributes":{"latency":1e2}}', 400, "bad request body: json: cannot unmarshal number 1e2 into Go struct field LatencyToxic.attributes.latency of type int64"),
+        ('{"type":"slicer","attributes":{"delay":"x"}}', 400, "bad request body: json: cannot unmarshal string into Go struct field SlicerToxic.attributes.delay of type int"),
+        ('{"type":"latency","toxicity":1e39}', 400, "bad request body: json: cannot unmarshal number 1e39 into Go struct field ToxicWrapper.toxicity of type float32"),
         ("", 400, "bad request body: EOF"),
     ],
 )  # fmt: skip
@@ -81,6 +107,57 @@ def test_a_mistake_in_a_toxic_is_answered_with_status_and_text(server, proxy, bo
     answer = call(server, "POST", f"/proxies/{name}/toxics", body)
 
     assert (answer.status_code, answer.json()["error"]) == (status, error)
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ('{"toxicity":"x"}', "json: cannot unmarshal string into Go struct field .toxicity of type float32"),
+        ('{"attributes":5}', "json: cannot unmarshal number into Go struct field .attributes of type toxics.LatencyToxic"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_an_update_of_a_toxic_is_answered_with_its_text(server, proxy, body, error) -> None:
+    one = proxy("127.0.0.1:9")
+    one.add_toxic(type="latency")
+
+    answer = call(server, "PATCH", f"/proxies/{one.name}/toxics/latency_downstream", body)
+
+    assert (answer.status_code, answer.json()["error"]) == (400, f"bad request body: {error}")
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"), [("0.1", 0.1), ("0.30000001192", 0.3), ("0.333333333333", 0.33333334), ("16777217", 16777216)]
+)
+def test_toxicity_has_the_precision_of_32_bits(server, proxy, given: str, shown: float) -> None:
+    name = proxy("127.0.0.1:9").name
+
+    answer = call(server, "POST", f"/proxies/{name}/toxics", f'{{"type":"noop","toxicity":{given}}}')
+
+    assert answer.json()["toxicity"] == shown
+
+
+def test_answers_are_numbered_and_wrong_paths_are_not(server) -> None:
+    assert len(call(server, "GET", "/version").headers["X-Toxiproxy-Request-Id"]) == 20
+    assert "X-Toxiproxy-Request-Id" not in call(server, "GET", "/nope").headers
+
+
+def test_markup_in_a_name_is_written_so_that_no_browser_takes_it_for_any(server) -> None:
+    answer = call(server, "POST", "/proxies", {"name": "<b>&", "upstream": "127.0.0.1:9", "enabled": False})
+
+    assert r'"name":"\u003cb\u003e\u0026"' in answer.text
+    assert server.client.destroy("<b>&")
+
+
+def test_head_is_answered_without_a_body_and_a_broken_escape_is_refused(server) -> None:
+    assert call(server, "HEAD", "/nope").status_code == 404
+    assert call(server, "HEAD", "/proxies").status_code == 405
+    assert b"400 Bad Request" in _raw(server, b"GET /proxies/%zz HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+def _raw(server, data: bytes) -> bytes:
+    with dial(server.url.removeprefix("http://")) as conn:
+        conn.sendall(data)
+        return conn.recv(65536)
 
 
 def test_unknown_paths_methods_and_browsers_are_turned_away(server) -> None:

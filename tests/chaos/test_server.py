@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import signal
 import socket
 import time
 import uuid
@@ -188,3 +189,177 @@ def test_a_slicer_without_a_size_does_not_run_away(built_in: Running, echoing: S
     with dial(echoing.listen) as conn:
         ask(conn, bytes(range(256)))
     assert built_in.client.running()
+
+
+def test_delays_in_a_row_add_up_exactly(echoing: ServerProxy) -> None:
+    for number in range(10):
+        echoing.add_toxic(type="latency", name=f"l{number}", attributes={"latency": 10})
+
+    with dial(echoing.listen) as conn:
+        waits = sorted(ask(conn) for _ in range(5))
+
+    assert waits[0] >= 0.098
+    assert waits[2] < 0.13
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_taking_a_delay_out_of_a_row_takes_its_time_away_from_what_waits_and_keeps_order(
+    echoing: ServerProxy, gone: int
+) -> None:
+    for number in range(3):
+        slow = {"latency": 60_000 if number == gone else 50}
+        echoing.add_toxic(type="latency", name=f"l{number}", attributes=slow)
+    data = bytes(i % 251 for i in range(300_000))
+
+    with dial(echoing.listen) as conn:
+        begun = time.perf_counter()
+        conn.sendall(data[:200_000])
+        time.sleep(0.2)
+        echoing.destroy_toxic(f"l{gone}")
+        conn.sendall(data[200_000:])
+        assert read_exactly(conn, len(data)) == data
+
+    assert time.perf_counter() - begun < 5
+
+
+def test_a_toxic_at_the_end_of_a_row_of_delays_gets_what_was_on_its_way(echoing: ServerProxy) -> None:
+    for number in range(2):
+        echoing.add_toxic(type="latency", name=f"l{number}", attributes={"latency": 150})
+
+    with dial(echoing.listen) as conn:
+        conn.sendall(b"hello")
+        time.sleep(0.05)
+        echoing.add_toxic(type="limit_data", attributes={"bytes": 3})
+        assert read_all(conn) == b"hel"
+
+
+# --- Upstreams that are not there --------------------------------------------------------------------------------------
+
+
+def test_a_refused_upstream_is_passed_on_as_a_reset_when_asked_for() -> None:
+    with upstream() as target:
+        pass
+    with started("built-in", "-pass-refused") as server:
+        for said in (b"", b"hello"):
+            with dial(server.client.create(target, uuid.uuid4().hex).listen) as conn, pytest.raises(ConnectionError):
+                conn.sendall(said) or conn.recv(1)  # type: ignore[func-returns-value]
+
+
+def test_a_refused_upstream_looks_like_an_end_to_a_silent_client_by_default(built_in: Running) -> None:
+    with upstream() as target:
+        pass
+    with dial(built_in.client.create(target, uuid.uuid4().hex).listen) as conn:
+        assert conn.recv(1) == b""
+
+
+def test_a_dial_is_given_up_after_its_limit() -> None:
+    # A full backlog: the kernel answers no further SYN.
+    with started("built-in", "-dial-limit", "0.3") as server, socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        with contextlib.ExitStack() as stack:
+            for _ in range(3):
+                filler = stack.enter_context(socket.socket())
+                filler.setblocking(False)
+                filler.connect_ex(full.getsockname())
+            with dial(server.client.create(f"127.0.0.1:{full.getsockname()[1]}", "p").listen) as conn:
+                begun = time.perf_counter()
+                assert conn.recv(1) == b""
+
+    assert 0.25 <= time.perf_counter() - begun < 3
+
+
+@pytest.mark.parametrize(
+    "target", ["nobody.invalid:80", "no-port", "", ":0", "[::1:80", "a\u2028b:80", "x" * 300 + ":80"]
+)
+def test_an_upstream_that_is_no_address_or_does_not_resolve_closes_its_clients(built_in: Running, target: str) -> None:
+    proxy = built_in.client.create("127.0.0.1:9", uuid.uuid4().hex)
+    body = json.dumps({"upstream": target})
+    assert _post(built_in, f"/proxies/{proxy.name}", body)[0] == 200
+    listen = json.loads(_post(built_in, f"/proxies/{proxy.name}", "{}")[1])["listen"]
+
+    with dial(listen) as conn:
+        assert conn.recv(1) == b""
+    assert built_in.client.running()
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_proxies_that_lead_back_to_themselves_close_instead_of_eating_all_descriptors(
+    built_in: Running, length: int
+) -> None:
+    names = [uuid.uuid4().hex for _ in range(length)]
+    listens = [built_in.client.create("127.0.0.1:9", name).listen for name in names]
+    for number, name in enumerate(names):
+        listen, upstream_ = listens[number], listens[(number + 1) % length]
+        _post(built_in, f"/proxies/{name}", json.dumps({"listen": listen, "upstream": upstream_}))
+
+    with dial(listens[0]) as conn, contextlib.suppress(ConnectionError):
+        assert conn.recv(1) == b""
+    assert built_in.client.running()
+
+
+def test_a_proxy_through_another_of_the_same_server_is_no_circle(built_in: Running) -> None:
+    with upstream(echo) as target:
+        inner = built_in.client.create(target, uuid.uuid4().hex)
+        with dial(built_in.client.create(inner.listen, uuid.uuid4().hex).listen) as conn:
+            ask(conn)
+
+
+def test_reset_peer_added_to_an_idle_connection_breaks_off_the_next_answer_with_rst(echoing: ServerProxy) -> None:
+    with dial(echoing.listen) as conn:
+        ask(conn)
+        echoing.add_toxic(type="reset_peer", attributes={"timeout": 30})
+        conn.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            conn.recv(1)
+        conn.settimeout(5)
+        conn.sendall(b"again")
+        with pytest.raises(ConnectionResetError):
+            conn.recv(1)
+
+
+# --- How it ends -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
+def test_when_the_server_is_ended_its_ports_are_free_and_its_connections_closed(number: signal.Signals) -> None:
+    with started("built-in") as server, upstream(echo) as target:
+        plain, slow = server.client.create(target, "plain"), server.client.create(target, "slow")
+        slow.add_toxic(type="latency", attributes={"latency": 60_000})
+        process = _process(server)
+        with dial(plain.listen) as one, dial(slow.listen) as other:
+            ask(one)
+            other.sendall(b"never answered")
+            process.send_signal(number)
+            for conn in (one, other):
+                with contextlib.suppress(ConnectionResetError):
+                    assert conn.recv(1) == b""
+        gone, alive = psutil.wait_procs([process], 5)
+        for address in (plain.listen, slow.listen, server.url.removeprefix("http://")):
+            with pytest.raises(ConnectionRefusedError):
+                dial(address)
+
+    assert gone
+    assert not alive
+
+
+@pytest.mark.parametrize("level", ["error", "trace", "loud", ""])
+def test_any_log_level_is_taken(monkeypatch: pytest.MonkeyPatch, level: str) -> None:
+    monkeypatch.setenv("LOG_LEVEL", level)
+
+    with started("built-in") as server:
+        assert server.client.running()
+
+
+def _process(server: Running) -> psutil.Process:
+    port = urlsplit(server.url).port
+    listening = (c for c in psutil.net_connections("tcp4") if c.status == "LISTEN" and c.laddr.port == port)
+    return psutil.Process(next(listening).pid)
+
+
+def _post(server: Running, path: str, body: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("POST", path, body.encode())
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()

@@ -70,12 +70,18 @@ class Fault:
     """One kind of toxic; its fields are its attributes (integers and strings, as on the wire).
 
     `type`: its name on the wire. `title`: what it does, in a few words with `{attribute}` placeholders. `holds`: bytes it may
-    keep before the sender is slowed down.
+    keep before the sender is slowed down. `only_delays`: all it does is to hold each chunk for `lateness` seconds from its
+    arrival; the server does that itself, without a task, and never calls `pipe`.
     """
 
     type: ClassVar[str] = ""
     title: ClassVar[str] = ""
     holds: ClassVar[int] = 64 * 1024
+    only_delays: ClassVar[bool] = False
+
+    def lateness(self, rng: random.Random) -> float:
+        """Seconds from a chunk's arrival to its leaving, when that is all this fault does; draws from `rng` as needed."""
+        raise NotImplementedError
 
     async def pipe(self, stub: Stub) -> None:
         """Move chunks until the stream has ended or the stub says `Interrupted`."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
-from harness.chaos.faults.fault import Fault, Interrupted, Stub, register
+from harness.chaos.faults.fault import Fault, register
 
 
 @register("latency", "answers {latency} ms late")
@@ -14,20 +15,13 @@ class Latency(Fault):
 
     # Delays overlap, so a fast sender must not be held up by what waits here.
     holds = 32 * 1024 * 1024
+    only_delays = True
 
     latency: int = 0
     jitter: int = 0
 
-    async def pipe(self, stub: Stub) -> None:
-        """See `Fault.pipe`."""
-        while (chunk := await stub.receive()) is not None:
-            delay = self.latency
-            if self.jitter > 0:
-                delay += stub.rng.randrange(self.jitter * 2) - self.jitter
-            try:
-                await stub.pause(chunk.arrived + delay / 1000 - stub.now())
-            except Interrupted:
-                stub.send(chunk.data)
-                raise
-            stub.send(chunk.data)
-        stub.end()
+    def lateness(self, rng: random.Random) -> float:
+        """See `Fault.lateness`."""
+        if self.jitter <= 0:
+            return self.latency / 1000
+        return (self.latency + rng.randrange(self.jitter * 2) - self.jitter) / 1000

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
-from harness.chaos.faults.fault import Fault, Stub, register
+from harness.chaos.faults.fault import Fault, register
 
 
 @register("noop", "is left alone")
@@ -12,8 +13,8 @@ from harness.chaos.faults.fault import Fault, Stub, register
 class Noop(Fault):
     """Passes everything on."""
 
-    async def pipe(self, stub: Stub) -> None:
-        """See `Fault.pipe`."""
-        while (chunk := await stub.receive()) is not None:
-            stub.send(chunk.data)
-        stub.end()
+    only_delays = True
+
+    def lateness(self, rng: random.Random) -> float:  # noqa: ARG002 - nothing is drawn
+        """See `Fault.lateness`."""
+        return 0.0

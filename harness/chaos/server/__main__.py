@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
+import resource
 import signal
 import sys
 import time
@@ -16,11 +18,22 @@ import uvloop
 
 from harness.chaos.server.addresses import ApiError, bind
 from harness.chaos.server.api import VERSION, Api, Metrics
+from harness.chaos.server.dialling import Dialling
 from harness.chaos.server.http import serve_client
 
 __all__ = ["main"]
 
 _log = logging.getLogger("harness.chaos.server")
+#: LOG_LEVEL as the original reads it; any other word means "info".
+_LEVELS = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+    "fatal": logging.CRITICAL,
+    "panic": logging.CRITICAL,
+    "disabled": logging.CRITICAL + 1,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-proxy-metrics", "--proxy-metrics", help="show counters of the proxies", **both)  # type: ignore[arg-type]  # argparse's stub knows no shared keyword sets
     parser.add_argument("-runtime-metrics", "--runtime-metrics", help="show counters of the process", **both)  # type: ignore[arg-type]  # as above
     parser.add_argument("-version", "--version", help="print the version", **both)  # type: ignore[arg-type]  # as above
+    parser.add_argument("-dial-limit", "--dial-limit", type=float, default=30.0, help="most seconds a dial may take")
+    parser.add_argument("-pass-refused", "--pass-refused", help="reset a client whose upstream refuses", **both)  # type: ignore[arg-type]  # as above
     return parser
 
 
@@ -59,13 +74,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.version:
         sys.stdout.write(f"toxiproxy-server version {VERSION}\n")
         return 0
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(message)s")
+    level = _LEVELS.get(os.environ.get("LOG_LEVEL", ""), logging.INFO)
+    logging.basicConfig(level=level, stream=sys.stdout, format="%(levelname)s %(message)s")
+    _allow_all_descriptors()
     return uvloop.run(_serve(options))
+
+
+def _allow_all_descriptors() -> None:
+    # As programs in Go do: a connection takes two, and a proxy one.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _serve(options: argparse.Namespace) -> int:
     seed = options.seed if options.seed is not None else time.time_ns()
-    api = Api(seed, Metrics(proxy=options.proxy_metrics, runtime=options.runtime_metrics))
+    metrics = Metrics(proxy=options.proxy_metrics, runtime=options.runtime_metrics)
+    api = Api(seed, metrics, dialling=Dialling(options.dial_limit, pass_refused=options.pass_refused))
     host = f"[{options.host}]" if ":" in options.host else options.host
     try:
         sock = await bind(f"{host}:{options.port}")

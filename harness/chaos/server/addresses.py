@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import socket
 
 __all__ = ["ApiError", "bind", "resolve", "split"]
@@ -13,6 +14,8 @@ _REASONS = {
     errno.EACCES: "permission denied",
     errno.EADDRNOTAVAIL: "cannot assign requested address",
 }
+_LOOKUP_LIMIT_S = 10.0
+_OLD_NUMBERS = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(0[xX][0-9a-fA-F]+|[0-9.]*\d)")
 
 
 class ApiError(Exception):
@@ -24,22 +27,50 @@ class ApiError(Exception):
 
 
 def split(address: str) -> tuple[str, int]:
-    """Split `host:port`; the host may be empty or an IPv6 address in brackets.
+    """Split `host:port`; the host may be empty or an IPv6 address in brackets, the port a service's name.
 
     Raises:
-        ApiError: when it is not that.
+        ApiError: when it is not that, with the text Go's net package has for it.
     """
-    host, colon, port = address.rpartition(":")
-    if not colon or (host.startswith("[") and not host.endswith("]")):
-        raise ApiError(f"address {address}: missing port in address", 500)
-    if ":" in host and not host.startswith("["):
-        raise ApiError(f"address {address}: too many colons in address", 500)
-    if port and not (port.isascii() and port.isdigit()):
-        raise ApiError(f"lookup tcp/{port}: unknown port", 500)
-    number = int(port or 0)
-    if number > 65535:
-        raise ApiError(f"address {port}: invalid port", 500)
-    return host.strip("[]"), number
+    problem = _malformed(address)
+    if problem:
+        raise ApiError(f"address {address}: {problem}", 500)
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), _port(port)
+
+
+def _malformed(address: str) -> str:
+    host, colon, _ = address.rpartition(":")
+    if not colon:
+        return "missing port in address"
+    rest = address
+    if address.startswith("["):
+        inner, closed, after = address[1:].partition("]")
+        if not closed:
+            return "missing ']' in address"
+        if len(inner) + 2 != len(host):
+            return "too many colons in address" if after.startswith(":") else "missing port in address"
+        if "[" in address[1:]:
+            return "unexpected '[' in address"
+        rest = after
+    elif ":" in host:
+        return "too many colons in address"
+    return next((f"unexpected '{c}' in address" for c in "[]" if c in rest), "")
+
+
+def _port(port: str) -> int:
+    digits = port[1:] if port[:1] in {"+", "-"} else port
+    if digits.isascii() and digits.isdigit():
+        number = int(port[:20])
+        if not 0 <= number <= 65535:
+            raise ApiError(f"address {port}: invalid port", 500)
+        return number
+    if not port:
+        return 0
+    try:
+        return socket.getservbyname(port, "tcp")
+    except (OSError, UnicodeError, ValueError):
+        raise ApiError(f"lookup tcp/{port}: unknown port", 500) from None
 
 
 async def resolve(address: str) -> str:
@@ -53,9 +84,15 @@ async def resolve(address: str) -> str:
     host, port = split(address)
     if not host:
         return f":{port}"
+    # The system's resolver also takes "127.1" and "0" for addresses; "0" would open the port to everybody.
+    if _OLD_NUMBERS.fullmatch(host):
+        raise ApiError(f"lookup {host}: no such host", 500)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+        async with asyncio.timeout(_LOOKUP_LIMIT_S):
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except TimeoutError:
+        raise ApiError(f"lookup {host}: i/o timeout", 500) from None
+    except (OSError, UnicodeError, ValueError):
         raise ApiError(f"lookup {host}: no such host", 500) from None
     family, _, _, _, target = min(found, key=lambda f: f[0] != socket.AF_INET)
     return f"[{target[0]}]:{port}" if family == socket.AF_INET6 else f"{target[0]}:{port}"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs
 
 from harness.chaos.faults import FAULTS
 from harness.chaos.server.addresses import ApiError
 from harness.chaos.server.calls import CallLog
+from harness.chaos.server.dialling import Dialling
 from harness.chaos.server.link import Direction, Toxic
 from harness.chaos.server.metrics import render
+from harness.chaos.server.openapi import document
 from harness.chaos.server.proxy import Proxy
 from harness.chaos.server.wire import fault_from, proxy_json, read_array, read_object, toxic_json
 
@@ -21,18 +25,19 @@ __all__ = ["Answer", "Api", "Metrics"]
 VERSION = "2.12.0"
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
-_POPULATE_TYPE = '[]struct { toxiproxy.Proxy; Enabled *bool "json:\\"enabled\\"" }'
+_POPULATE_ITEM = 'struct { toxiproxy.Proxy; Enabled *bool "json:\\"enabled\\"" }'
 
 _UPDATE_TYPE = 'struct { Attributes interface {} "json:\\"attributes\\""; Toxicity float32 "json:\\"toxicity\\"" }'
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, body and content type of an answer."""
+    """Status, body and content type of an answer; `request_id` when somebody was asked, not only a wrong path."""
 
     status: int
     body: bytes = b""
     content_type: str = ""
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,14 @@ class Api:
 
     Args:
         seed: decides every draw of every toxic.
+        dialling: how proxies dial.
     """
 
     seed: int
     metrics: Metrics = Metrics()
     proxies: dict[str, Proxy] = field(default_factory=dict)
     calls: CallLog = field(default_factory=CallLog)
+    dialling: Dialling = field(default_factory=Dialling)
 
     async def handle(self, method: str, path: tuple[str, ...], body: bytes, user_agent: str, query: str = "") -> Answer:
         """Answer one request; `path` is the decoded parts of the URL's path."""
@@ -68,11 +75,14 @@ class Api:
         if handler is None:
             return Answer(405)
         if user_agent.startswith("Mozilla/"):
-            return Answer(403, b"User agent not allowed\n", _TEXT)
-        try:
-            return await handler(path, body)
-        except ApiError as error:
-            return Answer(error.status, _dump({"error": error.message, "status": error.status}) + b"\n", _TEXT)
+            answer = Answer(403, b"User agent not allowed\n", _TEXT)
+        else:
+            try:
+                answer = await handler(path, body)
+            except ApiError as error:
+                told = _dump({"error": error.message, "status": error.status}) + b"\n"
+                answer = Answer(error.status, told, _TEXT)
+        return replace(answer, request_id=uuid.uuid4().hex[:20])
 
     async def populate(self, body: bytes) -> Answer:
         """Create or replace proxies; those before a mistake stay."""
@@ -130,8 +140,13 @@ class Api:
         table: dict[tuple[str, ...], Mapping[str, Handler]] = {
             ("harness", "calls"): {"GET": show, "POST": self._record},
             ("harness", "faults"): {"GET": self._faults},
+            ("harness", "openapi.json"): {"GET": self._describe},
         }
         return table.get(path, {})
+
+    async def _describe(self, _path: tuple[str, ...], _body: bytes) -> Answer:
+        shown = self.metrics.proxy or self.metrics.runtime
+        return Answer(200, _dump(document(VERSION, metrics=shown)), _JSON)
 
     async def _faults(self, _path: tuple[str, ...], _body: bytes) -> Answer:
         return Answer(200, _dump({name: proxy.http.told() for name, proxy in sorted(self.proxies.items())}), _JSON)
@@ -178,7 +193,7 @@ class Api:
                 raise ApiError(f"missing required field: {key}", 400)
         if name in self.proxies:
             raise ApiError("proxy already exists", 409)
-        proxy = await self._add(Proxy(name, listen, upstream, self.seed, self.calls), enabled)
+        proxy = await self._add(Proxy(name, listen, upstream, self.seed, self.calls, self.dialling), enabled)
         return Answer(201, _dump(proxy_json(proxy)), _JSON)
 
     async def _add(self, proxy: Proxy, enabled: bool) -> Proxy:
@@ -194,7 +209,7 @@ class Api:
         return proxy
 
     async def _populate(self, body: bytes, done: list[Proxy]) -> None:
-        wishes = read_array(body, _POPULATE_TYPE, "struct { toxiproxy.Proxy; Enabled *bool }")
+        wishes = read_array(body, f"[]{_POPULATE_ITEM}", _POPULATE_ITEM)
         specs = [(w.text("name"), w.text("listen"), w.text("upstream"), w.flag("enabled", True)) for w in wishes]
         for number, (name, _, upstream, _) in enumerate(specs, 1):
             for key, value in (("name", name), ("upstream", upstream)):
@@ -208,7 +223,7 @@ class Api:
                     continue
                 await existing.stop()
                 del self.proxies[name]
-            done.append(await self._add(Proxy(name, listen, upstream, self.seed, self.calls), enabled))
+            done.append(await self._add(Proxy(name, listen, upstream, self.seed, self.calls, self.dialling), enabled))
 
     async def _show(self, path: tuple[str, ...], _body: bytes) -> Answer:
         return Answer(200, _dump(proxy_json(self._proxy(path))), _JSON)
@@ -292,4 +307,6 @@ class Api:
 
 
 def _dump(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    # As Go writes it, so that no answer is ever taken for HTML or script.
+    return re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text).encode()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
+from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import unquote, urlsplit
@@ -12,22 +14,35 @@ import h11
 
 from harness.chaos.server.api import Answer, Api
 
-__all__ = ["serve_client"]
+__all__ = ["Limits", "serve_client"]
 
-_READ_LIMIT_S = 15.0
-_IDLE_LIMIT_S = 60.0
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _BODY_LIMIT = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds a client may take: to begin a request, to send all of it, and to read its answer; as in the original."""
+
+    idle: float = 60.0
+    read: float = 15.0
+    write: float = 30.0
 
 
 class _TooLargeError(Exception):
     """The body is larger than anybody's list of proxies."""
 
 
-async def serve_client(api: Api, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer a client's requests, one after another, until it leaves."""
+_LIMITS = Limits()
+
+
+async def serve_client(
+    api: Api, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits = _LIMITS
+) -> None:
+    """Answer a client's requests, one after another, until it leaves or takes too long."""
     connection = h11.Connection(h11.SERVER)
     try:
-        while await _serve_one(api, connection, reader, writer):
+        while await _serve_one(api, connection, reader, writer, limits):
             connection.start_next_cycle()
     except (OSError, TimeoutError, h11.RemoteProtocolError, asyncio.IncompleteReadError) as error:
         if isinstance(error, h11.RemoteProtocolError) and connection.our_state is h11.IDLE:
@@ -36,31 +51,43 @@ async def serve_client(api: Api, reader: asyncio.StreamReader, writer: asyncio.S
             )
             writer.write(b"400 Bad Request")
     finally:
-        with suppress(OSError):
+        with suppress(OSError, TimeoutError):
             writer.close()
-            await writer.wait_closed()
+            # A client that does not read what was written is not waited for.
+            async with asyncio.timeout(limits.write):
+                await writer.wait_closed()
+        writer.transport.abort()
 
 
 async def _serve_one(
-    api: Api, connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    api: Api, connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits
 ) -> bool:
-    async with asyncio.timeout(_IDLE_LIMIT_S):
-        request = await _next(connection, reader, writer)
-    if not isinstance(request, h11.Request):
-        return False
+    if not connection.trailing_data[0]:
+        async with asyncio.timeout(limits.idle):
+            connection.receive_data(await reader.read(65536))
+    request: object = None
     try:
-        async with asyncio.timeout(_READ_LIMIT_S):
+        async with asyncio.timeout(limits.read):
+            request = await _next(connection, reader, writer)
+            if not isinstance(request, h11.Request):
+                return False
             body = await _body(connection, reader, writer)
     except _TooLargeError:
-        await _send(connection, writer, Answer(413, b"request body too large\n", "text/plain; charset=utf-8"))
+        assert isinstance(request, h11.Request)
+        await _send(
+            connection, writer, limits, request, Answer(413, b"request body too large\n", "text/plain; charset=utf-8")
+        )
         return False
     headers = dict(request.headers)
     # Split before decoding, so that a name may hold an encoded slash.
     url = urlsplit(request.target.decode("latin-1"))
+    if _BROKEN_ESCAPE.search(url.path):
+        await _send(connection, writer, limits, request, Answer(400, b"400 Bad Request", "text/plain; charset=utf-8"))
+        return False
     path = tuple(unquote(part) for part in url.path.removeprefix("/").split("/"))
     agent = headers.get(b"user-agent", b"").decode("latin-1")
     answer = await api.handle(request.method.decode(), path, body, agent, url.query)
-    await _send(connection, writer, answer)
+    await _send(connection, writer, limits, request, answer)
     return connection.our_state is h11.DONE and connection.their_state is h11.DONE
 
 
@@ -84,17 +111,22 @@ async def _body(connection: h11.Connection, reader: asyncio.StreamReader, writer
     return b"".join(parts)
 
 
-async def _send(connection: h11.Connection, writer: asyncio.StreamWriter, answer: Answer) -> None:
+async def _send(
+    connection: h11.Connection, writer: asyncio.StreamWriter, limits: Limits, request: h11.Request, answer: Answer
+) -> None:
     headers = [("Date", formatdate(usegmt=True))]
     if answer.content_type:
         headers.append(("Content-Type", answer.content_type))
     if answer.content_type.startswith("text/plain"):
         headers.append(("X-Content-Type-Options", "nosniff"))
+    if answer.request_id:
+        headers.append(("X-Toxiproxy-Request-Id", answer.request_id))
     if answer.status != HTTPStatus.NO_CONTENT:
         headers.append(("Content-Length", str(len(answer.body))))
     reason = HTTPStatus(answer.status).phrase
     head = connection.send(h11.Response(status_code=answer.status, headers=headers, reason=reason))
-    body = connection.send(h11.Data(data=answer.body)) if answer.body else b""
+    body = connection.send(h11.Data(data=answer.body)) if answer.body and request.method != b"HEAD" else b""
     end = connection.send(h11.EndOfMessage())
     writer.write((head or b"") + (body or b"") + (end or b""))
-    await writer.drain()
+    async with asyncio.timeout(limits.write):
+        await writer.drain()

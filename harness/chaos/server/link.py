@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections import deque
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from harness.chaos.faults import Chunk, Fault, Interrupted
+from harness.chaos.faults import Chunk, Fault
+from harness.chaos.server.stub import LiveStub
 
 if TYPE_CHECKING:
     from harness.chaos.server.connection import Endpoint
@@ -47,165 +47,6 @@ class Toxic:
     fault: Fault
 
 
-class LiveStub:
-    """A toxic's place in one link; implements `harness.chaos.faults.Stub`.
-
-    Whether the toxic applies is drawn when it starts, and again whenever it is changed or its successor changes; when it does
-    not apply, bytes pass straight through.
-    """
-
-    def __init__(self, link: Link, toxic: Toxic, rng: random.Random) -> None:
-        self.link, self.toxic, self.rng = link, toxic, rng
-        self.passed = 0
-        self.following: LiveStub | None = None
-        self._queue: deque[Chunk | None] = deque()
-        self._loop = asyncio.get_running_loop()
-        self._arrival: asyncio.Future[None] | None = None
-        self._timer: asyncio.Future[None] | None = None
-        self._interrupted = self._passing = self._leaving = False
-        self.closed = False
-        self._task = self._loop.create_task(self._run())
-
-    def push(self, chunk: Chunk | None) -> None:
-        """Take a chunk, or the end of the stream, from whoever is before."""
-        if self.closed:
-            return
-        if self._passing:
-            self._forward(chunk)
-            return
-        self._queue.append(chunk)
-        self.link.account(len(chunk.data) if chunk else 0)
-        _wake(self._arrival)
-
-    def now(self) -> float:
-        """See `Stub.now`."""
-        return self._loop.time()
-
-    async def receive(self, within: float | None = None) -> Chunk | None:
-        """See `Stub.receive`."""
-        timer = None
-        expired = False
-
-        def expire() -> None:
-            nonlocal expired
-            expired = True
-            _wake(self._arrival)
-
-        if within is not None:
-            timer = self._loop.call_later(within, expire)
-        try:
-            while not self._interrupted:
-                if self._queue:
-                    chunk = self._queue.popleft()
-                    self.link.account(-len(chunk.data) if chunk else 0)
-                    return chunk
-                if expired:
-                    raise TimeoutError
-                self._arrival = self._loop.create_future()
-                await self._arrival
-        finally:
-            self._arrival = None
-            if timer is not None:
-                timer.cancel()
-        raise Interrupted
-
-    async def pause(self, seconds: float) -> None:
-        """See `Stub.pause`."""
-        if self._interrupted:
-            raise Interrupted
-        if seconds <= 0:
-            return
-        self._timer = self._loop.create_future()
-        # An endless pause (bandwidth 0) has no timer: only an interruption ends it.
-        handle = self._loop.call_later(seconds, _wake, self._timer) if seconds < float("inf") else None
-        try:
-            await self._timer
-        finally:
-            self._timer = None
-            if handle is not None:
-                handle.cancel()
-        if self._interrupted:
-            raise Interrupted
-
-    def send(self, data: bytes) -> None:
-        """See `Stub.send`."""
-        if data and not self.closed:
-            self._forward(Chunk(data, self._loop.time()))
-
-    def hand_back(self, chunk: Chunk | None) -> None:
-        """See `Stub.hand_back`."""
-        self._queue.appendleft(chunk)
-        self.link.account(len(chunk.data) if chunk else 0)
-
-    def end(self) -> None:
-        """See `Stub.end`."""
-        self._forward(None)
-
-    def cut(self) -> None:
-        """See `Stub.cut`."""
-        self.link.ending = Ending.CUT
-        self._forward(None)
-
-    def reset(self) -> None:
-        """See `Stub.reset`."""
-        self.closed = True
-        self.link.reset()
-
-    def restart(self) -> None:
-        """Run the toxic as it is now, with a new draw."""
-        self._interrupt()
-
-    async def leave(self) -> None:
-        """Stop for good; what is held goes on to the next, in order."""
-        self._leaving = True
-        self._interrupt()
-        await self._task
-        if not self.closed:
-            self._passing = False
-            self.toxic.fault.removed(self)
-        while self._queue and not self.closed:
-            chunk = self._queue.popleft()
-            self.link.account(-len(chunk.data) if chunk else 0)
-            self._forward(chunk)
-
-    def abandon(self) -> None:
-        """Drop everything: the connection is gone."""
-        self.closed = True
-        self._queue.clear()
-        self._task.cancel()
-
-    def _forward(self, chunk: Chunk | None) -> None:
-        if chunk is None:
-            self.closed = True
-        self.link.deliver(self.following, chunk)
-
-    def _interrupt(self) -> None:
-        self._interrupted = True
-        self._passing = False
-        _wake(self._arrival)
-        _wake(self._timer)
-
-    async def _run(self) -> None:
-        while not self.closed and not self._leaving:
-            self._interrupted = False
-            try:
-                if self.rng.random() < self.toxic.toxicity:
-                    await self.toxic.fault.pipe(self)
-                else:
-                    await self._let_pass()
-            except Interrupted:
-                continue
-        self.link.stub_ended()
-
-    async def _let_pass(self) -> None:
-        while self._queue and not self._interrupted:
-            chunk = self._queue.popleft()
-            self.link.account(-len(chunk.data) if chunk else 0)
-            self._forward(chunk)
-        self._passing = not self._interrupted and not self.closed
-        await self.pause(float("inf"))
-
-
 class Link:
     """Carries one direction; without stubs bytes go from socket to socket with nothing in between.
 
@@ -229,7 +70,6 @@ class Link:
         self.stubs: list[LiveStub] = []
         self.finished = False
         self._rng_for, self._count = rng_for, count
-        self._loop = asyncio.get_running_loop()
         self._ended_in = False
         self._held = 0
         self._limit = 0
@@ -240,6 +80,7 @@ class Link:
         """Put a toxic at the end of the chain."""
         if self.finished:
             return
+        self._settle()
         stub = LiveStub(self, toxic, self._rng_for(self.direction, toxic.name))
         if self.stubs:
             self.stubs[-1].following = stub
@@ -252,6 +93,7 @@ class Link:
 
     def changed(self, toxic: Toxic) -> None:
         """Run a toxic of this chain as it is now."""
+        self._settle()
         for stub in self.stubs:
             if stub.toxic is toxic:
                 stub.restart()
@@ -262,7 +104,9 @@ class Link:
         if index is None:
             return
         stub = self.stubs[index]
+        self._settle()
         await stub.leave()
+        self._settle()
         self.stubs.remove(stub)
         before = self.stubs[index - 1] if index else None
         if before is not None:
@@ -271,11 +115,11 @@ class Link:
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the source."""
-        self._count(self.direction, len(data), 0)
         if self.stubs:
-            self.stubs[0].push(Chunk(data, self._loop.time()))
+            self._count(self.direction, len(data), 0)
+            self.deliver(self.stubs[0], Chunk(data, time.monotonic()))
         elif not self.finished:
-            self._count(self.direction, 0, len(data))
+            self._count(self.direction, len(data), len(data))
             self.dest.write(data)
 
     def feed_end(self, ending: Ending) -> None:
@@ -292,6 +136,10 @@ class Link:
 
     def deliver(self, stub: LiveStub | None, chunk: Chunk | None) -> None:
         """Hand a chunk or the end to a stub, or, after the last, to the destination."""
+        # In a loop, not from one stub to the next: a chain may be longer than Python's stack is deep.
+        while stub is not None and stub.passes:
+            stub.closed = chunk is None
+            stub = stub.following
         if stub is not None:
             stub.push(chunk)
         elif chunk is None:
@@ -309,15 +157,15 @@ class Link:
         else:
             self.dest.write_end()
 
+    def will_cut(self) -> None:
+        """Let the end, once it is through, close both directions."""
+        self.ending = Ending.CUT
+
     def reset(self) -> None:
         """Break both sides off with RST."""
         self.finished = True
         self.dest.reset()
         self.source.reset()
-
-    def stub_ended(self) -> None:
-        """A stub has stopped; what waits before it will never be taken."""
-        self.account(0)
 
     def account(self, change: int) -> None:
         """Count bytes held in the chain and slow the sender down when there are too many."""
@@ -342,7 +190,6 @@ class Link:
             stub.abandon()
         self.stubs.clear()
 
-
-def _wake(future: asyncio.Future[None] | None) -> None:
-    if future is not None and not future.done():
-        future.set_result(None)
+    def _settle(self) -> None:
+        for stub in self.stubs:
+            stub.settle()

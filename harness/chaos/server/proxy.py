@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from contextlib import suppress
 
 from harness.chaos.faults.http_fault import HttpFault
 from harness.chaos.server.addresses import ApiError, bind, resolve, split
 from harness.chaos.server.calls import CallLog
 from harness.chaos.server.connection import Connection, Endpoint
+from harness.chaos.server.dialling import Dialling
 from harness.chaos.server.httptoxics import HttpToxics
 from harness.chaos.server.link import Direction, Link, Toxic
 from harness.chaos.server.listener import Listener
@@ -18,7 +18,6 @@ from harness.chaos.server.wiring import wire
 
 __all__ = ["Proxy"]
 
-_DIAL_LIMIT_S = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -28,9 +27,10 @@ class Proxy:
     Args:
         seed: with the proxy's name, the number of the connection and the toxic's name it decides every draw.
         calls: where calls are told while they are recorded.
+        dialling: how it dials.
     """
 
-    def __init__(self, name: str, listen: str, upstream: str, seed: int, calls: CallLog) -> None:
+    def __init__(self, name: str, listen: str, upstream: str, seed: int, calls: CallLog, dialling: Dialling) -> None:
         self.name, self.listen, self.upstream = name, listen, upstream
         self.enabled = False
         self.toxics: list[Toxic] = []
@@ -39,7 +39,8 @@ class Proxy:
         self.sent = [0, 0]
         self.accepted = 0
         self.lock = asyncio.Lock()
-        self._seed, self._calls = seed, calls
+        self.address = self.leads_to = ("", 0)
+        self._seed, self._calls, self._dialling = seed, calls, dialling
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
         self._dials: set[asyncio.Task[None]] = set()
@@ -54,7 +55,8 @@ class Proxy:
             return
         sock = await bind(self.listen)
         self._server = await asyncio.get_running_loop().create_server(self._accept, sock=sock, backlog=1024)
-        host, port = sock.getsockname()[:2]
+        self.address = host, port = sock.getsockname()[:2]
+        self._dialling.opened(self)
         self.listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.enabled = True
         _log.info("Started proxy %s: %s -> %s", self.name, self.listen, self.upstream)
@@ -64,6 +66,7 @@ class Proxy:
         if not self.enabled:
             return
         self.enabled = False
+        self._dialling.closed(self)
         server, self._server = self._server, None
         if server is not None:
             server.close()
@@ -168,16 +171,27 @@ class Proxy:
         return task
 
     async def _connect(self, endpoint: Endpoint) -> None:
-        connection = endpoint.connection
+        client = endpoint.connection.client
         try:
             host, port = split(self.upstream)
-            async with asyncio.timeout(_DIAL_LIMIT_S):
+            async with asyncio.timeout(self._dialling.limit_s):
                 await asyncio.get_running_loop().create_connection(lambda: endpoint, host or "127.0.0.1", port)
-        except (OSError, TimeoutError, ApiError) as error:
+            self._check_circle(endpoint)
+        except (OSError, TimeoutError, ApiError, UnicodeError) as error:
             _log.error("Unable to open connection to upstream %s: %s", self.upstream, error)
-            connection.client.abort()
+            endpoint.abort()
+            if self._dialling.pass_refused and isinstance(error, ConnectionRefusedError):
+                client.reset()
+            client.abort()
         finally:
             if endpoint.transport is None:
-                with suppress(KeyError):
-                    self._connections.remove(connection)
-                connection.client.abort()
+                self._connections.discard(endpoint.connection)
+                client.abort()
+
+    def _check_circle(self, endpoint: Endpoint) -> None:
+        peer = endpoint.transport and endpoint.transport.get_extra_info("peername")
+        if not peer:
+            return
+        self.leads_to = (peer[0], peer[1])
+        if self._dialling.in_circles(self):
+            raise OSError("it leads back to this proxy")

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from harness.chaos.faults import FAULTS, Fault
 from harness.chaos.server.addresses import ApiError
+from harness.chaos.server.gojson import what_is_wrong
 from harness.chaos.server.link import Toxic
 from harness.chaos.server.proxy import Proxy
 
 __all__ = ["GoObject", "fault_from", "proxy_json", "read_array", "read_object", "toxic_json"]
 
 _INT64 = 2**63
-_KINDS = {str: "string", bool: "bool", int: "int64", float: "float32"}
+_FLOAT32 = 3.4028234663852886e38
+#: Bytes of a broken body that are looked through for what is wrong; more would keep everybody waiting.
+_EXPLAINED = 256 * 1024
+_KINDS = {str: "string", bool: "bool", float: "float32"}
 
 
 def read_object(body: bytes, go_type: str) -> GoObject:
@@ -33,7 +38,8 @@ def read_object(body: bytes, go_type: str) -> GoObject:
         return GoObject(go_type, {})
     if not isinstance(value, Mapping):
         raise bad_body(f"json: cannot unmarshal {_kind(value)} into Go value of type {go_type}")
-    return GoObject(go_type.rpartition(".")[2], value)
+    # A struct without a name leaves nothing before the dot.
+    return GoObject("" if go_type.startswith("struct") else go_type.rpartition(".")[2], value)
 
 
 def read_array(body: bytes, go_type: str, item_type: str) -> list[GoObject]:
@@ -51,7 +57,7 @@ def read_array(body: bytes, go_type: str, item_type: str) -> list[GoObject]:
     for item in value:
         if item is not None and not isinstance(item, Mapping):
             raise bad_body(f"json: cannot unmarshal {_kind(item)} into Go value of type {item_type}")
-        items.append(GoObject("Proxy", item or {}))
+        items.append(GoObject(".Proxy", item or {}))
     return items
 
 
@@ -78,14 +84,14 @@ class GoObject:
         return default if value is None else self._checked(name, value, bool)
 
     def number(self, name: str, default: float) -> float:
-        """A number; `default` when it is missing or null."""
+        """A number, as precise as 32 bits are; `default` when it is missing or null."""
         value = self._get(name)
-        return default if value is None else float(self._checked(name, value, float))
+        return default if value is None else _single(self._checked(name, value, float))
 
-    def integer(self, name: str, default: int) -> int:
+    def integer(self, name: str, default: int, go_type: str = "int64") -> int:
         """An integer of 64 bits; `default` when it is missing or null."""
         value = self._get(name)
-        return default if value is None else self._checked(name, value, int)
+        return default if value is None else self._checked(name, value, int, go_type)
 
     def object(self, name: str, struct: str, go_type: str) -> GoObject:
         """An object; an empty one when it is missing or null."""
@@ -103,18 +109,22 @@ class GoObject:
                 found = value
         return found
 
-    def _checked(self, name: str, value: Any, kind: type) -> Any:
+    def _place(self, name: str) -> str:
+        # In a list of proxies `enabled` lies outside the embedded struct.
+        return ".enabled" if self.struct == ".Proxy" and name == "enabled" else f"{self.struct}.{name}"
+
+    def _checked(self, name: str, value: Any, kind: type, go_type: str = "") -> Any:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         fits = {
             str: isinstance(value, str),
             bool: isinstance(value, bool),
-            float: number,
+            float: number and abs(value) <= _FLOAT32,
             int: number and isinstance(value, int) and -_INT64 <= value < _INT64,
         }[kind]
         if not fits:
-            found = f"number {value}" if number and kind is int else _kind(value)
+            found = f"number {getattr(value, 'written', value)}" if number and kind in {int, float} else _kind(value)
             raise bad_body(
-                f"json: cannot unmarshal {found} into Go struct field {self.struct}.{name} of type {_KINDS[kind]}"
+                f"json: cannot unmarshal {found} into Go struct field {self._place(name)} of type {go_type or _KINDS[kind]}"
             )
         return value
 
@@ -127,14 +137,15 @@ def fault_from(type_: str, body: GoObject, old: Fault | None = None) -> Fault:
     """
     kind = FAULTS[type_]
     go_name = "ResetToxic" if type_ == "reset_peer" else "".join(p.title() for p in type_.split("_")) + "Toxic"
-    attributes = body.object("attributes", go_name, "toxics.NoopToxic")
+    attributes = body.object("attributes", go_name, f"toxics.{'NoopToxic' if old is None else go_name}")
+    go_type = "int" if type_ == "slicer" else "int64"
     values: dict[str, Any] = {}
     for f in fields(kind):
         default: Any = f.default if old is None else getattr(old, f.name)
         if f.type == "str":
             values[f.name] = attributes.text(f.name, default)
         else:
-            values[f.name] = attributes.integer(f.name, default)
+            values[f.name] = attributes.integer(f.name, default, go_type)
     fault = kind(**values)
     if problem := fault.problem():
         raise ApiError(problem, 400)
@@ -166,21 +177,29 @@ def proxy_json(proxy: Proxy) -> dict[str, object]:
 
 def _decode(body: bytes) -> Any:
     text = body.decode("utf-8", "replace").lstrip(" \t\r\n")
-    if not text:
-        raise bad_body("EOF")
+    # What this decoder takes for the end of a number may be a broken one.
+    if not text or text[0] in "-0123456789":
+        _complain(body)
     try:
-        value, _ = json.JSONDecoder(parse_constant=_no_constant).raw_decode(text)
-    except json.JSONDecodeError as error:
-        raise bad_body(_go_error(text, error)) from None
+        value, _ = json.JSONDecoder(parse_float=_Decimal.read, parse_constant=_no_constant).raw_decode(text)
     except RecursionError:
         raise bad_body("exceeded max depth") from None
     except ValueError as error:
+        _complain(body)
         raise bad_body(str(error)) from None
     return _well_formed(value)
 
 
+def _complain(body: bytes) -> None:
+    if len(body) > _EXPLAINED:
+        raise bad_body("unexpected EOF")
+    problem = what_is_wrong(body)
+    if problem is not None:
+        raise bad_body(problem)
+
+
 def _no_constant(name: str) -> None:
-    raise ValueError(f"invalid character '{name[0]}' looking for beginning of value")
+    raise ValueError(name)
 
 
 def _well_formed(value: Any) -> Any:
@@ -194,24 +213,24 @@ def _well_formed(value: Any) -> Any:
     return value
 
 
-def _go_error(text: str, error: json.JSONDecodeError) -> str:
-    position = error.pos
-    while position < len(text) and text[position] in " \t\r\n":
-        position += 1
-    if error.msg.startswith("Unterminated") or position >= len(text):
-        return "unexpected EOF"
-    found = text[position]
-    shown = {"'": r"'\''", '"': "'\"'"}.get(found, f"'{found}'")
-    where = {
-        "Expecting value": "looking for beginning of value",
-        "Expecting property name enclosed in double quotes": "looking for beginning of object key string",
-        "Illegal trailing comma before end of object": "looking for beginning of object key string",
-        "Illegal trailing comma before end of array": "looking for beginning of value",
-        "Expecting ':' delimiter": "after object key",
-        "Expecting ',' delimiter": "after object key:value pair" if text[0] == "{" else "after array element",
-        "Invalid control character at": "in string literal",
-    }.get(error.msg, "in string escape code")
-    return f"invalid character {shown} {where}"
+class _Decimal(float):
+    """A number with a fraction or an exponent, and how it was written."""
+
+    written: str
+
+    @classmethod
+    def read(cls, text: str) -> _Decimal:
+        """Keep both."""
+        number = cls(text)
+        number.written = text
+        return number
+
+
+def _single(value: float) -> float:
+    """The shortest decimal number that 32 bits take for the same."""
+    bits = struct.pack("f", value)
+    (exact,) = struct.unpack("f", bits)
+    return next(n for digits in range(1, 10) if struct.pack("f", n := float(f"{exact:.{digits}g}")) == bits)
 
 
 def _kind(value: Any) -> str:
