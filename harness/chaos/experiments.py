@@ -27,6 +27,7 @@ __all__ = [
     "Injection",
     "SteadyState",
     "load_experiments",
+    "read_injection",
     "select",
 ]
 
@@ -257,6 +258,22 @@ def _edge(text: str, file: str, system: System) -> Edge:
             f"services.{edge.caller}.uses.{edge.callee}.env in harness.toml names the variable.",
         )
     return edge
+
+
+def read_injection(raw: Mapping[str, object], key: str, file: str) -> Injection:
+    """One fault from the keys of a `[[faults]]` table, wherever it was written.
+
+    Args:
+        key: where it stands, for messages. file: as the user would type it.
+
+    Raises:
+        ConfigError: on the first mistake.
+    """
+    try:
+        table = _FaultTable.model_validate(raw)
+    except ValidationError as error:
+        raise translate(error, file, key, _FaultTable) from None
+    return _injection(table, key, file)
 
 
 def _injection(table: _FaultTable, key: str, file: str) -> Injection:

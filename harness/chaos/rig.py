@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -16,10 +16,10 @@ from harness.chaos.experiments import REFUSED, Experiment, Injection
 from harness.chaos.toxiproxy import ToxiproxyServer
 from harness.errors import UsageError
 from harness.system.guardian import Guardian
-from harness.system.model import Edge, System
+from harness.system.model import Edge, RuntimeKind, System
 from harness.system.runtime import ProcessRuntime
 
-__all__ = ["Rig", "proxied_edges"]
+__all__ = ["Rig", "proxied_edges", "refuse_where_uninvited"]
 
 _COUNTER = re.compile(r"^toxiproxy_proxy_received_bytes_total\{(.*)\} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -30,6 +30,23 @@ def proxied_edges(system: System) -> tuple[Edge, ...]:
     return tuple(
         e for e in system.service_edges() if e.env and e.caller in system.services and system.services[e.caller].command
     )
+
+
+def refuse_where_uninvited(system: System) -> None:
+    """Make sure that faults may be injected into this system at all.
+
+    Raises:
+        UsageError: when it is production, or when nothing of it is started here.
+    """
+    if system.runtime.production:
+        raise UsageError(
+            "the system is marked production = true; faults are never injected there. Only synthetic checks run."
+        )
+    if system.runtime.kind is RuntimeKind.EXTERNAL:
+        raise UsageError(
+            'chaos puts proxies between services it starts itself; with runtime.kind = "external" it cannot. '
+            "Use the process runtime for faults, or switch the stage off with a reason."
+        )
 
 
 @dataclass(slots=True)
@@ -64,16 +81,13 @@ class Rig:
             await self._create(edge, f"{target.hostname}:{target.port or 80}", target.path)
 
     async def _create(self, edge: Edge, upstream: str, path: str) -> None:
-        name = f"{self.prefix}{edge.key}"
-        client = self.server.client
-        if not self.server.ours:
-            # Told before it exists: whatever happens next, it will be deleted.
-            self.guardian.on_death_delete(f"{client.url}/proxies/{quote(name, safe='')}")
-        proxy = await anyio.to_thread.run_sync(client.create, upstream, name)
+        proxy = await anyio.to_thread.run_sync(self.server.create, f"{self.prefix}{edge.key}", upstream, self.guardian)
         self._proxies[edge.key] = proxy
-        host = urlsplit(client.url).hostname
-        port = proxy.listen.rpartition(":")[2]
-        self.runtime.wire(edge.key, f"http://{host}:{port}{path}")
+        self.runtime.wire(edge.key, f"http://{self.server.address_of(proxy)}{path}")
+
+    def proxy(self, edge: Edge) -> ServerProxy | None:
+        """The proxy on the edge; None when there is none."""
+        return self._proxies.get(edge.key)
 
     def has(self, edge: Edge) -> bool:
         """Whether there is a proxy on the edge."""

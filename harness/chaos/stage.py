@@ -82,8 +82,9 @@ class ChaosStage:
         """See `Stage.run`."""
         from harness.chaos.experiments import load_experiments, select
         from harness.chaos.explore.run import planned
+        from harness.chaos.rig import refuse_where_uninvited
 
-        _refuse_where_uninvited(context.system)
+        refuse_where_uninvited(context.system)
         known = load_experiments(context.system, context.root)
         chosen = () if "fault" in context.only else select(known, context.only)
         if not chosen and not planned(context)[0]:
@@ -92,18 +93,6 @@ class ChaosStage:
             reason = f"no experiment matches {asked}" if known else f"there are no experiments in {folder}/*.toml"
             return context.result(work=_work([]), reason=reason)
         return await _Run(context, chosen).whole()
-
-
-def _refuse_where_uninvited(system: System) -> None:
-    if system.runtime.production:
-        raise UsageError(
-            "the system is marked production = true; faults are never injected there. Only synthetic checks run."
-        )
-    if system.runtime.kind is RuntimeKind.EXTERNAL:
-        raise UsageError(
-            'chaos puts proxies between services it starts itself; with runtime.kind = "external" it cannot. '
-            "Use the process runtime for this stage, or switch it off with a reason."
-        )
 
 
 class _Run:
