@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from harness.chaos.client import InvalidToxic, NotFound, ServerProxy
 from harness.chaos.experiments import REFUSED, Experiment, Injection
+from harness.chaos.processes import Note, ProcessFaults
 from harness.chaos.toxiproxy import ToxiproxyServer
 from harness.errors import UsageError
 from harness.system.guardian import Guardian
@@ -61,7 +62,11 @@ class Rig:
     runtime: ProcessRuntime
     guardian: Guardian
     prefix: str = ""
+    processes: ProcessFaults = field(init=False)
     _proxies: dict[str, ServerProxy] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.processes = ProcessFaults(self.runtime)
 
     async def wire(self, edges: Iterable[Edge]) -> None:
         """Create a proxy for each edge and point the edge at it.
@@ -97,13 +102,34 @@ class Rig:
         """The edges' keys by the names of their proxies."""
         return {proxy.name: key for key, proxy in self._proxies.items()}
 
-    async def inject(self, experiment: Experiment) -> None:
-        """Put the experiment's faults in."""
-        await self.put(experiment.edge, experiment.faults, experiment.name, experiment.file)
+    async def inject(self, experiment: Experiment, note: Note) -> None:
+        """Put the experiment's faults in, those of edges first.
 
-    async def lift(self, experiment: Experiment) -> None:
-        """Take the experiment's faults out, whichever of them are in."""
-        await self.clear(experiment.edge)
+        Raises:
+            UsageError: when the server does not know such a fault.
+            StartError: when a service that is restarted does not come back.
+        """
+        for edge in experiment.edges:
+            own = [f for f in experiment.faults if experiment.edge_of(f).key == edge.key]
+            await self.put(edge, own, experiment.name, experiment.file)
+        for fault in experiment.processes:
+            await self.processes.inject(fault, note)
+
+    async def lift(self, experiment: Experiment, note: Note) -> None:
+        """Take the experiment's faults out, whichever of them are in; one that cannot be keeps no other in.
+
+        Raises:
+            StartError: when a service that was stopped does not start again.
+        """
+        problem: Exception | None = None
+        for edge in experiment.edges:
+            try:
+                await self.clear(edge)
+            except Exception as error:  # the rest has to be lifted first
+                problem = problem or error
+        await self.processes.lift(note)
+        if problem is not None:
+            raise problem
 
     async def put(self, edge: Edge, faults: Iterable[Injection], name: str, where: str = "") -> None:
         """Put faults on an edge.
@@ -138,14 +164,7 @@ class Rig:
 
     async def clear(self, edge: Edge) -> None:
         """Take every fault on an edge out."""
-        proxy = self._proxies[edge.key]
-
-        def undo() -> None:
-            for name in proxy.toxics():
-                proxy.destroy_toxic(name)
-            proxy.enable()
-
-        await anyio.to_thread.run_sync(undo)
+        await anyio.to_thread.run_sync(_clear, self._proxies[edge.key])
 
     async def close(self) -> None:
         """Delete the proxies from a server that lives on without us."""
@@ -177,6 +196,12 @@ class Rig:
             return _received(text).get(proxy.name, 0) if text else None
 
         return await anyio.to_thread.run_sync(read)
+
+
+def _clear(proxy: ServerProxy) -> None:
+    for name in proxy.toxics():
+        proxy.destroy_toxic(name)
+    proxy.enable()
 
 
 def _received(text: str) -> Mapping[str, int]:
