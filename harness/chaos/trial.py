@@ -154,7 +154,7 @@ class _Trial:
                 case Injection():
                     edge = e.edge_of(step)
                     self._note("fault injected", faults=[(step.type, dict(step.attributes), step.stream)], on=edge.name)
-                    await rig.put(edge, step, f"{e.name}-{number}")
+                    await rig.put(edge, (step,), f"{e.name}-{number}", e.file)
                 case ProcessFault():
                     self._note("fault injected", processes=[(step.service, str(step.action))])
                     await rig.processes.inject(step, self._note)
