@@ -6,6 +6,7 @@ Blocking calls, for tests: what waits runs in a thread of its own. The faults th
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,13 +19,16 @@ from harness.chaos.client import ServerProxy
 from harness.chaos.rig import Rig, proxied_edges, refuse_where_uninvited
 from harness.chaos.toxiproxy import ToxiproxyServer, toxiproxy_server
 from harness.errors import HarnessError, StartError, UsageError
-from harness.system.children import log_tail
+from harness.system.children import is_ending, log_tail
 from harness.system.config import Project
 from harness.system.guardian import Guardian
 from harness.system.model import is_loopback
 from harness.system.runtime import ProcessRuntime
 
 __all__ = ["Bench"]
+
+#: A service on its way out is given this long to be gone, in seconds.
+_END_S = 2.0
 
 
 class Bench:
@@ -148,6 +152,7 @@ class Bench:
         if self._rig is None:
             return {}
         runtime = self._rig.runtime
+        _await_ends(runtime)
         dead = {name: log_tail(runtime.logs[name]) for name in runtime.died()}
         for name in dead:
             try:
@@ -163,3 +168,13 @@ class Bench:
 
     def _allowed(self) -> tuple[str, ...]:
         return self.project.system.runtime.allow_targets if self.project is not None else ()
+
+
+def _await_ends(runtime: ProcessRuntime) -> None:
+    """Wait until those that are about to end have: a caller notices before it is known here."""
+    limit = time.monotonic() + _END_S
+    while time.monotonic() < limit:
+        known = runtime.died()
+        if not any(is_ending(pid) for name, pid in runtime.pids().items() if name not in known):
+            return
+        time.sleep(0.01)

@@ -26,6 +26,7 @@ __all__ = [
     "ChildResult",
     "child_environment",
     "end_group",
+    "is_ending",
     "kill_group",
     "limit_file_size",
     "log_tail",
@@ -164,6 +165,17 @@ def kill_group(pid: int, sig: signal.Signals) -> None:
     """Signal a whole process group; one that is gone is fine."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, sig)
+
+
+def is_ending(pid: int) -> bool:
+    """Whether a process is gone or on its way out: its memory is given back before its connections are closed."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return process.status() == psutil.STATUS_ZOMBIE or process.memory_info().rss == 0
+    except psutil.Error:
+        return True
 
 
 def limit_file_size(pid: int, size: int | None) -> None:
