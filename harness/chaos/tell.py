@@ -258,9 +258,8 @@ def measures(outcomes: Iterable[Outcome]) -> Iterator[Measure]:
     """Numbers of every experiment that was carried out, labelled experiment, edge, fault; of the last try, if repeated."""
     for o in {o.experiment.name: o for o in outcomes}.values():
         e = o.experiment
-        labels = {"experiment": e.name, "edge": e.edge_names, "fault": e.fault}
-        if e.services:
-            labels["service"] = ", ".join(e.services)
+        said = {"experiment": e.name, "edge": e.edge_names, "fault": e.fault, "service": ", ".join(e.services)}
+        labels = {name: value for name, value in said.items() if value}
         for window, samples in (("before", o.before), ("during", o.during), ("after", o.after)):
             if samples and o.steady:
                 yield Measure(f"chaos.success_ratio.{window}", success_ratio(samples), "ratio", labels)
