@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.pipeline import Event, StageContext
@@ -66,3 +67,11 @@ def run_harness(
     return subprocess.run(
         [*HARNESS, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout, check=False
     )
+
+
+def wait_for(condition: Callable[[], object], limit_s: float) -> None:
+    """Wait until something holds; no longer than the limit."""
+    limit = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < limit, f"not within {limit_s} s"
+        time.sleep(0.03)

@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     # What two documents, or a contract and a document, differ in has a page too.
     "report": {"contracts", "pipeline", "system", "evidence"},
     "starter": {"system", "evidence"},
-    "testing": {"contracts", "pipeline", "system", "evidence"},
+    "testing": {"contracts", "chaos", "pipeline", "system", "evidence"},
     "cli": {"report", "testing", "starter", *CAPABILITIES, "pipeline", "system", "evidence"},
 }
 #: The same for the rooms of `contracts`; `stage`, its door, may import all.

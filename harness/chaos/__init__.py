@@ -1,3 +1,8 @@
-"""Faults on the edges between services: a Toxiproxy server and client, experiments, and the chaos stage."""
+"""Faults: a Toxiproxy server and client, experiments on edges and services, and what becomes of the users meanwhile.
 
-__all__: list[str] = []
+For experiments in Python: `from harness.chaos import Chaos, experiment`.
+"""
+
+from harness.chaos.script import Chaos, experiment
+
+__all__ = ["Chaos", "experiment"]

@@ -6,20 +6,21 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
 
 from harness.chaos.client import InvalidToxic, NotFound, ServerProxy
 from harness.chaos.experiments import REFUSED, Experiment, Injection
+from harness.chaos.processes import Note, ProcessFaults
 from harness.chaos.toxiproxy import ToxiproxyServer
 from harness.errors import UsageError
 from harness.system.guardian import Guardian
-from harness.system.model import Edge, System
+from harness.system.model import Edge, RuntimeKind, System
 from harness.system.runtime import ProcessRuntime
 
-__all__ = ["Rig", "proxied_edges"]
+__all__ = ["Rig", "proxied_edges", "refuse_where_uninvited"]
 
 _COUNTER = re.compile(r"^toxiproxy_proxy_received_bytes_total\{(.*)\} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -30,6 +31,23 @@ def proxied_edges(system: System) -> tuple[Edge, ...]:
     return tuple(
         e for e in system.service_edges() if e.env and e.caller in system.services and system.services[e.caller].command
     )
+
+
+def refuse_where_uninvited(system: System) -> None:
+    """Make sure that faults may be injected into this system at all.
+
+    Raises:
+        UsageError: when it is production, or when nothing of it is started here.
+    """
+    if system.runtime.production:
+        raise UsageError(
+            "the system is marked production = true; faults are never injected there. Only synthetic checks run."
+        )
+    if system.runtime.kind is RuntimeKind.EXTERNAL:
+        raise UsageError(
+            'chaos puts proxies between services it starts itself; with runtime.kind = "external" it cannot. '
+            "Use the process runtime for faults, or switch the stage off with a reason."
+        )
 
 
 @dataclass(slots=True)
@@ -44,7 +62,11 @@ class Rig:
     runtime: ProcessRuntime
     guardian: Guardian
     prefix: str = ""
+    processes: ProcessFaults = field(init=False)
     _proxies: dict[str, ServerProxy] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.processes = ProcessFaults(self.runtime)
 
     async def wire(self, edges: Iterable[Edge]) -> None:
         """Create a proxy for each edge and point the edge at it.
@@ -64,16 +86,13 @@ class Rig:
             await self._create(edge, f"{target.hostname}:{target.port or 80}", target.path)
 
     async def _create(self, edge: Edge, upstream: str, path: str) -> None:
-        name = f"{self.prefix}{edge.key}"
-        client = self.server.client
-        if not self.server.ours:
-            # Told before it exists: whatever happens next, it will be deleted.
-            self.guardian.on_death_delete(f"{client.url}/proxies/{quote(name, safe='')}")
-        proxy = await anyio.to_thread.run_sync(client.create, upstream, name)
+        proxy = await anyio.to_thread.run_sync(self.server.create, f"{self.prefix}{edge.key}", upstream, self.guardian)
         self._proxies[edge.key] = proxy
-        host = urlsplit(client.url).hostname
-        port = proxy.listen.rpartition(":")[2]
-        self.runtime.wire(edge.key, f"http://{host}:{port}{path}")
+        self.runtime.wire(edge.key, f"http://{self.server.address_of(proxy)}{path}")
+
+    def proxy(self, edge: Edge) -> ServerProxy | None:
+        """The proxy on the edge; None when there is none."""
+        return self._proxies.get(edge.key)
 
     def has(self, edge: Edge) -> bool:
         """Whether there is a proxy on the edge."""
@@ -83,13 +102,34 @@ class Rig:
         """The edges' keys by the names of their proxies."""
         return {proxy.name: key for key, proxy in self._proxies.items()}
 
-    async def inject(self, experiment: Experiment) -> None:
-        """Put the experiment's faults in."""
-        await self.put(experiment.edge, experiment.faults, experiment.name, experiment.file)
+    async def inject(self, experiment: Experiment, note: Note) -> None:
+        """Put the experiment's faults in, those of edges first.
 
-    async def lift(self, experiment: Experiment) -> None:
-        """Take the experiment's faults out, whichever of them are in."""
-        await self.clear(experiment.edge)
+        Raises:
+            UsageError: when the server does not know such a fault.
+            StartError: when a service that is restarted does not come back.
+        """
+        for edge in experiment.edges:
+            own = [f for f in experiment.faults if experiment.edge_of(f).key == edge.key]
+            await self.put(edge, own, experiment.name, experiment.file)
+        for fault in experiment.processes:
+            await self.processes.inject(fault, note)
+
+    async def lift(self, experiment: Experiment, note: Note) -> None:
+        """Take the experiment's faults out, whichever of them are in; one that cannot be keeps no other in.
+
+        Raises:
+            StartError: when a service that was stopped does not start again.
+        """
+        problem: Exception | None = None
+        for edge in experiment.edges:
+            try:
+                await self.clear(edge)
+            except Exception as error:  # the rest has to be lifted first
+                problem = problem or error
+        await self.processes.lift(note)
+        if problem is not None:
+            raise problem
 
     async def put(self, edge: Edge, faults: Iterable[Injection], name: str, where: str = "") -> None:
         """Put faults on an edge.
@@ -124,14 +164,7 @@ class Rig:
 
     async def clear(self, edge: Edge) -> None:
         """Take every fault on an edge out."""
-        proxy = self._proxies[edge.key]
-
-        def undo() -> None:
-            for name in proxy.toxics():
-                proxy.destroy_toxic(name)
-            proxy.enable()
-
-        await anyio.to_thread.run_sync(undo)
+        await anyio.to_thread.run_sync(_clear, self._proxies[edge.key])
 
     async def close(self) -> None:
         """Delete the proxies from a server that lives on without us."""
@@ -163,6 +196,12 @@ class Rig:
             return _received(text).get(proxy.name, 0) if text else None
 
         return await anyio.to_thread.run_sync(read)
+
+
+def _clear(proxy: ServerProxy) -> None:
+    for name in proxy.toxics():
+        proxy.destroy_toxic(name)
+    proxy.enable()
 
 
 def _received(text: str) -> Mapping[str, int]:

@@ -47,18 +47,20 @@ class ChaosStage:
 
     def needs(self, system: System, root: Path) -> tuple[Need, ...]:
         """Experiments, journeys, and edges that can be put behind a proxy."""
+        from harness.chaos.script import script_files
+
         folder = system.suites.experiments
         return (
             Need(
-                f"experiments in {folder}/*.toml",
-                any((root / folder).glob("*.toml")),
+                f"experiments in {folder}/*.toml or *.py",
+                any((root / folder).glob("*.toml")) or bool(script_files(system, root)),
                 "none needed: every failure is tried on every edge; what that cannot know is written: docs/how-to/chaos.md",
                 optional=True,
             ),
             journeys_need(system, root),
             Need(
-                "an edge whose caller can be told another address",
-                any(_can_be_told(system, e) for e in system.service_edges()),
+                "an edge whose caller can be told another address, or a service that the harness starts",
+                _starts_any(system) or any(_can_be_told(system, e) for e in system.service_edges()),
                 "set services.CALLER.command and services.CALLER.uses.CALLEE.env: proxies go only between services "
                 "that the harness starts",
             ),
@@ -73,38 +75,34 @@ class ChaosStage:
     def check(self, system: System, root: Path) -> None:
         """See `ChecksFiles.check`."""
         from harness.chaos.experiments import INVARIANTS_FILE, load_experiments
+        from harness.chaos.script import script_files
         from harness.system.mistakes import check_syntax
 
         load_experiments(system, root)
+        for script in script_files(system, root):
+            check_syntax(root, str(script.relative_to(root)))
         check_syntax(root, f"{system.suites.experiments}/{INVARIANTS_FILE}")
         check_syntax(root, system.suites.journeys)
 
     async def run(self, context: StageContext) -> StageResult:
         """See `Stage.run`."""
-        from harness.chaos.experiments import load_experiments, select
+        from harness.chaos.experiments import load_experiments, select, unique
         from harness.chaos.explore.run import planned
+        from harness.chaos.rig import refuse_where_uninvited
+        from harness.chaos.script import load_scripts
 
-        _refuse_where_uninvited(context.system)
-        known = load_experiments(context.system, context.root)
+        refuse_where_uninvited(context.system)
+        written = load_experiments(context.system, context.root)
+        known = unique((*written, *load_scripts(context.system, context.root, context.seed)))
         chosen = () if "fault" in context.only else select(known, context.only)
         if not chosen and not planned(context)[0]:
             folder = context.system.suites.experiments
             asked = ", ".join(f"{k}={v}" for k, v in context.only.items())
-            reason = f"no experiment matches {asked}" if known else f"there are no experiments in {folder}/*.toml"
+            reason = (
+                f"no experiment matches {asked}" if known else f"there are no experiments in {folder}/*.toml or *.py"
+            )
             return context.result(work=_work([]), reason=reason)
         return await _Run(context, chosen).whole()
-
-
-def _refuse_where_uninvited(system: System) -> None:
-    if system.runtime.production:
-        raise UsageError(
-            "the system is marked production = true; faults are never injected there. Only synthetic checks run."
-        )
-    if system.runtime.kind is RuntimeKind.EXTERNAL:
-        raise UsageError(
-            'chaos puts proxies between services it starts itself; with runtime.kind = "external" it cannot. '
-            "Use the process runtime for this stage, or switch it off with a reason."
-        )
 
 
 class _Run:
@@ -178,11 +176,12 @@ class _Run:
 
     def _check_proxied(self, rig: Rig) -> None:
         for e in self.experiments:
-            if not rig.has(e.edge):
-                raise UsageError(
-                    f"{e.file}: no proxy can be put on {e.edge.name}: {e.edge.caller} is not started by the harness, "
-                    f"or {e.edge.callee} is behind TLS"
-                )
+            for edge in e.edges:
+                if not rig.has(edge):
+                    raise UsageError(
+                        f"{e.file}: no proxy can be put on {edge.name}: {edge.caller} is not started by the harness, "
+                        f"or {edge.callee} is behind TLS"
+                    )
 
     async def _all(self, ground: Ground, teller: Teller, invariants: Invariants) -> None:
         from harness.chaos.walks import rows
@@ -211,7 +210,7 @@ class _Run:
         ):
             for e in row:
                 done = len({o.experiment.name for o in self.outcomes})
-                context.progress(done, len(self.experiments) + 1, f"{e.name}: {e.fault} on {e.edge.name}")
+                context.progress(done, len(self.experiments) + 1, f"{e.name}: {e.fault} on {e.where}")
                 await self._one(e, ground, walks, teller, invariants)
                 if not await self._revive(ground):
                     return False
@@ -227,7 +226,7 @@ class _Run:
         again = None
         if (outcome.breaches or outcome.late) and not outcome.died:
             # Times on a busy machine mislead: a broken promise is one that is broken twice.
-            ground.journal.write("repeated", experiment=experiment.name, edge=experiment.edge.name)
+            ground.journal.write("repeated", experiment=experiment.name, edge=experiment.edge_names)
             again = await carry_out(experiment, ground, walks)
             self.outcomes.append(again)
         kept = again is not None and again.steady and not (again.breaches or again.late or again.died)
@@ -283,9 +282,13 @@ def _work(outcomes: list[Outcome]) -> dict[str, int]:
     valid = [o for o in outcomes if o.steady and o.hit is True]
     return {
         "experiments": len({o.experiment.name for o in valid}),
-        "faults_injected": sum(len(o.experiment.faults) for o in valid),
+        "faults_injected": sum(len(o.experiment.faults) + len(o.experiment.processes) for o in valid),
         "journeys": sum(len(o.samples) for o in valid),
     }
+
+
+def _starts_any(system: System) -> bool:
+    return system.runtime.kind is RuntimeKind.PROCESS and any(s.command for s in system.services.values())
 
 
 def _can_be_told(system: System, edge: Edge) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.chaos.experiments import REFUSED, Experiment, Injection
 from harness.chaos.faults import FAULTS
 from harness.chaos.judge import Breach, BreachKind, p95_s, success_ratio
+from harness.chaos.processes import ProcessAction
 from harness.chaos.trial import Outcome
 from harness.evidence import Exchange, Finding, Measure, Place, Redactor, Severity
 from harness.evidence.series import Chart, Series, Window, write_chart
@@ -20,6 +21,14 @@ from harness.system.model import System
 __all__ = ["Teller", "chart", "exchange_of", "listed", "measures"]
 
 _SHOWN_SAMPLES = 5
+_DOES = {
+    ProcessAction.KILL: "is killed",
+    ProcessAction.PAUSE: "is paused",
+    ProcessAction.RESTART: "is restarted",
+    ProcessAction.SLOW_START: "is slow to start",
+    ProcessAction.FULL_DISK: "cannot write to its disk",
+}
+_DONE = {ProcessAction.KILL: "killed", ProcessAction.RESTART: "stopped", ProcessAction.SLOW_START: "stopped"}
 
 
 class Teller:
@@ -44,13 +53,28 @@ class Teller:
 
     def _findings(self, outcome: Outcome) -> Iterator[Finding]:
         e = outcome.experiment
+        stopped = outcome.not_started
+        if stopped is not None:
+            yield self._finding(
+                e,
+                "not_started",
+                Severity.ERROR,
+                f"{stopped.service} did not start again after it was {_DONE[_action_on(e, stopped.service)]}",
+                f"A service must be able to start after it was ended in the middle of its work.\n{stopped}",
+                service=stopped.service,
+                key=stopped.service,
+            )
         for service in outcome.died:
+            if stopped is not None and service == stopped.service:
+                continue
             yield self._finding(
                 e,
                 "service_died",
                 Severity.ERROR,
                 f"{service} ended while {_fault_words(e)}",
-                "Its process is gone; a service must outlive its neighbours' faults. See its log.",
+                "Its process is gone; a service must outlive "
+                + ("what was done to it" if service in e.services else "its neighbours' faults")
+                + ". See its log.",
                 service=service,
                 key=service,
             )
@@ -75,7 +99,7 @@ class Teller:
             place=Place(
                 journey=sample.journey,
                 experiment=experiment.name if experiment else "",
-                edge=experiment.edge.name if experiment else "",
+                edge=experiment.edge_names if experiment else "",
             ),
             exchange=exchange_of([sample], self._redactor),
             reproduce=self._command(experiment),
@@ -117,8 +141,11 @@ class Teller:
         )
 
     def _what(self, e: Experiment, breach: Breach) -> str:
-        budget = e.edge.contract.budget_s
-        promise = f"{e.edge.name} promises {_time(budget)}" if budget else f"{_time(e.during.latency_s)} is allowed"
+        edge = e.edges[0] if len(e.edges) == 1 else None
+        budget = edge.contract.budget_s if edge else None
+        promise = (
+            f"{edge.name} promises {_time(budget)}" if edge and budget else f"{_time(e.during.latency_s)} is allowed"
+        )
         match breach.kind:
             case BreachKind.NO_ANSWER:
                 return f"{breach.journey} got no answer after {breach.worst:.1f} s; {promise}"
@@ -130,9 +157,10 @@ class Teller:
             case BreachKind.FAILED:
                 return f"{breach.journey} went wrong: {self._redactor.text(breach.text)[:160]}"
             case BreachKind.RATIO:
+                promised = f"{edge.caller} promises" if edge else "promised is"
                 return (
                     f"only {breach.worst:.0%} of {breach.journey} succeeded; "
-                    f"{e.edge.caller} promises {e.during.success:.0%} ({e.during.expect})"
+                    f"{promised} {e.during.success:.0%} ({e.during.expect})"
                 )
 
     def _late(self, outcome: Outcome) -> Finding:
@@ -154,10 +182,11 @@ class Teller:
 
     def _no_traffic(self, outcome: Outcome) -> Finding:
         e = outcome.experiment
+        way = "that edge" if len(e.edges) == 1 and not e.services else "the edges that lead there"
         said = (
-            f"The fault on {e.edge.name} hit nothing: no byte went through that edge while {_names(e.journeys)} was walked"
+            f"The fault on {e.where} hit nothing: no byte went through {way} while {_names(e.journeys)} was walked"
             if outcome.hit is False
-            else f"Nobody can tell whether the fault on {e.edge.name} hit anything: the server shows no metrics, "
+            else f"Nobody can tell whether the fault on {e.where} hit anything: no bytes are counted on {way}, "
             f"and users saw no difference"
         )
         return self._finding(
@@ -186,7 +215,13 @@ class Teller:
             severity=severity,
             title=title,
             detail=self._redactor.text(detail).strip(),
-            place=Place(service=service, edge=e.edge.name, journey=journey, experiment=e.name, file=e.file),
+            place=Place(
+                service=service or ", ".join(e.services),
+                edge=e.edge_names,
+                journey=journey,
+                experiment=e.name,
+                file=e.file,
+            ),
             exchange=exchange_of(samples, self._redactor),
             reproduce=self._command(e),
             trace_id=samples[0].trace_id if samples else "",
@@ -223,7 +258,8 @@ def measures(outcomes: Iterable[Outcome]) -> Iterator[Measure]:
     """Numbers of every experiment that was carried out, labelled experiment, edge, fault; of the last try, if repeated."""
     for o in {o.experiment.name: o for o in outcomes}.values():
         e = o.experiment
-        labels = {"experiment": e.name, "edge": e.edge.name, "fault": e.fault}
+        said = {"experiment": e.name, "edge": e.edge_names, "fault": e.fault, "service": ", ".join(e.services)}
+        labels = {name: value for name, value in said.items() if value}
         for window, samples in (("before", o.before), ("during", o.during), ("after", o.after)):
             if samples and o.steady:
                 yield Measure(f"chaos.success_ratio.{window}", success_ratio(samples), "ratio", labels)
@@ -241,7 +277,7 @@ def chart(path: Path, outcomes: Sequence[Outcome]) -> Path:
             points.setdefault(s.journey, []).append((s.intended, s.duration_ms))
         if o.lifted:
             e = o.experiment
-            windows.append(Window(o.injected, o.lifted, f"{e.name}: {e.fault} on {e.edge.name}", "fault"))
+            windows.append(Window(o.injected, o.lifted, f"{e.name}: {e.fault} on {e.where}", "fault"))
             if o.recovery_s:
                 windows.append(Window(o.lifted, o.lifted + o.recovery_s, f"{e.name}: recovery", "recovery"))
     series = tuple(Series(name, tuple(sorted(p))) for name, p in sorted(points.items()))
@@ -250,8 +286,19 @@ def chart(path: Path, outcomes: Sequence[Outcome]) -> Path:
 
 def _fault_words(e: Experiment, *, over: bool = False) -> str:
     if over:
-        return f"the {e.fault} fault on {e.edge.name} was lifted"
-    return f"{e.edge.callee} {' and '.join(_injection_words(f) for f in e.faults)} ({e.edge.name})"
+        return f"the {e.fault} fault on {e.where} was lifted"
+    words = []
+    for edge in e.edges:
+        own = " and ".join(dict.fromkeys(_injection_words(f) for f in e.faults if e.edge_of(f).key == edge.key))
+        words.append(f"{edge.callee} {own} ({edge.name})")
+    for service in e.services:
+        own = " and ".join(dict.fromkeys(_DOES[p.action] for p in e.processes if p.service == service))
+        words.append(f"{service} {own}")
+    return ", ".join(words)
+
+
+def _action_on(e: Experiment, service: str) -> ProcessAction:
+    return next(p.action for p in reversed(e.processes) if p.service == service and p.action.ends)
 
 
 def _injection_words(fault: Injection) -> str:

@@ -9,13 +9,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import anyio
 import anyio.to_thread
 
-from harness.chaos.client import Server
+from harness.chaos.client import Server, ServerProxy
 from harness.errors import InfrastructureError, UsageError
 from harness.system.children import child_environment, end_group, log_tail, start_child
+from harness.system.guardian import Guardian
 from harness.system.model import is_loopback
 from harness.system.ports import free_port
 
@@ -38,6 +40,21 @@ class ToxiproxyServer:
     client: Server
     ours: bool
     live_counters: bool
+
+    def create(self, name: str, upstream: str, guardian: Guardian) -> ServerProxy:
+        """Create a proxy that will be gone when we are, however that comes about.
+
+        Args:
+            upstream: `host:port`.
+        """
+        if not self.ours:
+            # Told before it exists: whatever happens next, it will be deleted.
+            guardian.on_death_delete(f"{self.client.url}/proxies/{quote(name, safe='')}")
+        return self.client.create(upstream, name)
+
+    def address_of(self, proxy: ServerProxy) -> str:
+        """Where a proxy of this server is reached from here: `host:port`."""
+        return f"{urlsplit(self.client.url).hostname}:{proxy.listen.rpartition(':')[2]}"
 
 
 @asynccontextmanager
@@ -85,8 +102,6 @@ async def toxiproxy_server(
 
 
 async def _foreign(url: str, allow_targets: tuple[str, ...]) -> ToxiproxyServer:
-    from urllib.parse import urlsplit
-
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"TOXIPROXY_URL is {url!r}; it must be a URL such as http://127.0.0.1:8474")
     if not is_loopback(url) and urlsplit(url).hostname not in allow_targets:

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import anyio
 
-from harness.chaos.experiments import REFUSED, Experiment
+from harness.chaos.experiments import REFUSED, Experiment, Injection, Lift, Wait
 from harness.chaos.journal import Journal
 from harness.chaos.judge import Breach, breaches, holds, recovered_at, slots
+from harness.chaos.processes import ProcessFault
 from harness.chaos.rig import Rig
 from harness.chaos.settings import Timing
 from harness.chaos.walks import CONFIRM_S, DRIVER_START_S, Walks, fault_s
-from harness.errors import InfrastructureError
+from harness.errors import InfrastructureError, StartError
 from harness.system.drive import Sample
+from harness.system.model import Edge
 
 __all__ = ["Ground", "Outcome", "carry_out"]
 
@@ -56,6 +58,7 @@ class Outcome:
         recovery_s: from lifting the fault to the first of several good journeys; None when that was not seen.
         hit: whether traffic met the fault; None when that cannot be told.
         died: services that ended meanwhile.
+        not_started: why a service that was stopped did not start again.
     """
 
     experiment: Experiment
@@ -69,6 +72,7 @@ class Outcome:
     recovery_s: float | None = None
     hit: bool | None = None
     died: tuple[str, ...] = ()
+    not_started: StartError | None = None
 
     @property
     def late(self) -> bool:
@@ -107,26 +111,22 @@ class _Trial:
 
     async def run(self) -> None:
         """Before, fault, after."""
-        rig, edge = self.ground.rig, self.experiment.edge
-        bytes_at_first = await rig.bytes_through(edge)
+        bytes_at_first = await self._bytes()
         if not await self._settle():
             self.outcome.died = self.ground.died()
             return
         self.outcome.steady = True
-        bytes_before_fault = await rig.bytes_through(edge)
+        bytes_before_fault = await self._bytes()
+        bytes_under_fault = None
         try:
             self.outcome.injected = time.time()
-            self._note(
-                "fault injected", faults=[(f.type, dict(f.attributes), f.stream) for f in self.experiment.faults]
-            )
-            await rig.inject(self.experiment)
-            await anyio.sleep(self.fault_s)
-            bytes_under_fault = await rig.bytes_through(edge)
+            await self._disturb()
+            bytes_under_fault = await self._bytes()
+        except StartError as error:
+            self.outcome.not_started = error
         finally:
             with anyio.CancelScope(shield=True):
-                self.outcome.lifted = time.time()
-                await rig.lift(self.experiment)
-                self._note("fault lifted")
+                await self._lift()
         await self._recover()
         await self._collect()
         self._sort()
@@ -134,6 +134,48 @@ class _Trial:
         self.outcome.died = self.ground.died()
         await self._was_hit(bytes_at_first, bytes_before_fault, bytes_under_fault)
         self._note("judged", breaches=[f"{b.kind} {b.journey}" for b in self.outcome.breaches], hit=self.outcome.hit)
+
+    async def _disturb(self) -> None:
+        """Put the faults in and leave them in for their time; or do what is written, step by step."""
+        e, rig = self.experiment, self.ground.rig
+        if not e.steps:
+            self._note(
+                "fault injected",
+                faults=[(f.type, dict(f.attributes), f.stream) for f in e.faults],
+                processes=[(p.service, str(p.action)) for p in e.processes],
+            )
+            await rig.inject(e, self._note)
+            await anyio.sleep(self.fault_s)
+            return
+        for number, step in enumerate(e.steps):
+            match step:
+                case Wait(seconds):
+                    await anyio.sleep(seconds)
+                case Injection():
+                    edge = e.edge_of(step)
+                    self._note("fault injected", faults=[(step.type, dict(step.attributes), step.stream)], on=edge.name)
+                    await rig.put(edge, (step,), f"{e.name}-{number}", e.file)
+                case ProcessFault():
+                    self._note("fault injected", processes=[(step.service, str(step.action))])
+                    await rig.processes.inject(step, self._note)
+                case Lift():
+                    await rig.lift(e, self._note)
+                    self._note("fault lifted")
+
+    async def _lift(self) -> None:
+        e = self.experiment
+        self.outcome.lifted = time.time()
+        try:
+            await self.ground.rig.lift(e, self._note)
+        except StartError as error:
+            self.outcome.not_started = error
+        except Exception as error:
+            self._note("fault not lifted", error=str(error))
+            raise
+        if e.processes:
+            # Not before the service is ready again: what is timed is how its callers recover.
+            self.outcome.lifted = time.time()
+        self._note("fault lifted")
 
     async def _settle(self) -> bool:
         """Wait until the steady state has held for the span of `before`."""
@@ -202,20 +244,35 @@ class _Trial:
         o.during = [s for s in samples if o.injected <= s.intended < o.lifted]
         o.after = [s for s in samples if s.intended >= o.lifted]
 
+    def _watched(self) -> list[Edge]:
+        """Edges whose traffic tells whether anybody met the fault: its own, and those that lead to its services."""
+        e, rig = self.experiment, self.ground.rig
+        to_services = (x for s in e.services for x in rig.runtime.system.edges_to(s))
+        return [x for x in {x.key: x for x in (*e.edges, *to_services)}.values() if rig.has(x)]
+
+    async def _bytes(self, *, settle: bool = False) -> int | None:
+        """Bytes that went through the watched edges so far; None when nobody counts them."""
+        counts = [await self.ground.rig.bytes_through(edge, settle=settle) for edge in self._watched()]
+        known = [c for c in counts if c is not None]
+        return sum(known) if known else None
+
     async def _was_hit(self, first: int | None, before: int | None, under_fault: int | None) -> None:
         o, rig = self.outcome, self.ground.rig
-        if first is None or before is None or under_fault is None:
+        if self.ground.entry in self.experiment.services:
+            o.hit = True  # every journey comes in there
+        elif first is None or before is None:
             o.hit = True if _visible(o) else None
         elif rig.server.live_counters:
             refused = any(f.type == REFUSED for f in self.experiment.faults)
+            refused = refused or any(p.action.ends for p in self.experiment.processes)
             # Nobody counts a refused connection; that the same journeys used the edge until then must do.
-            o.hit = under_fault > before or (refused and before > first)
+            o.hit = (under_fault or 0) > before or (refused and before > first)
         else:
-            o.hit = (await rig.bytes_through(self.experiment.edge, settle=True) or 0) > first
+            o.hit = (await self._bytes(settle=True) or 0) > first
 
     def _note(self, what: str, **facts: object) -> None:
         e = self.experiment
-        self.ground.journal.write(what, experiment=e.name, edge=e.edge.name, **facts)
+        self.ground.journal.write(what, experiment=e.name, edge=e.edge_names, **facts)
 
 
 def _near(ordered: list[float], at: float, tolerance: float) -> bool:

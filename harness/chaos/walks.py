@@ -10,7 +10,7 @@ from pathlib import Path
 
 import anyio
 
-from harness.chaos.experiments import Experiment
+from harness.chaos.experiments import Experiment, Wait
 from harness.chaos.rig import Rig
 from harness.chaos.settings import Timing
 from harness.errors import HarnessError
@@ -20,6 +20,8 @@ __all__ = ["CONFIRM_S", "DRIVER_START_S", "Walks", "fault_s", "rows"]
 
 #: A driver has to start its interpreter and import the project's journeys before the first walk.
 DRIVER_START_S = 15.0
+#: A service that was stopped may take this long to be ready again before walks end on their own.
+START_S = 30.0
 #: A recovery that comes too late is watched this much longer, so that it can be said how late it came.
 CONFIRM_S = 3.0
 #: How many times the allowed latency an answer is waited for before it counts as none.
@@ -39,9 +41,22 @@ def rows(experiments: Sequence[Experiment], timing: Timing) -> list[tuple[Experi
 
 
 def fault_s(experiment: Experiment, timing: Timing) -> float:
-    """How long the fault lasts: longer than an answer may take, or nobody could tell a caller without a time limit."""
+    """How long the fault lasts: longer than an answer may take, or nobody could tell a caller without a time limit.
+
+    Where nothing stays in force (a restart is over when the service is ready again) it is watched for an arrival or two; what
+    is written in Python lasts as long as it waits.
+    """
+    if experiment.steps:
+        return sum(s.seconds for s in experiment.steps if isinstance(s, Wait))
     seen_late = experiment.during.latency_s + 1.5 / (experiment.rate or timing.rate) + _MARGIN_S
+    if experiment.fault_s is None and not experiment.faults and not any(p.action.lasts for p in experiment.processes):
+        return 1.5 / (experiment.rate or timing.rate) + _MARGIN_S
     return max(experiment.fault_s or timing.fault, seen_late)
+
+
+def _starts_s(experiment: Experiment) -> float:
+    """The longest its services may take to start again, in seconds."""
+    return sum(p.delay_s + 2 * START_S for p in experiment.processes)
 
 
 class Walks:
@@ -57,7 +72,14 @@ class Walks:
         self.timeout_s = max(e.during.latency_s for e in row) * _PATIENCE + 2.0
         self._row = row
         self._longest = sum(
-            timing.settle + timing.before + fault_s(e, timing) + e.recovery_s + CONFIRM_S + self.timeout_s + 10.0
+            timing.settle
+            + timing.before
+            + fault_s(e, timing)
+            + _starts_s(e)
+            + e.recovery_s
+            + CONFIRM_S
+            + self.timeout_s
+            + 10.0
             for e in row
         )
 

@@ -12,17 +12,23 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
 
 from harness.errors import InfrastructureError
 
+if TYPE_CHECKING:
+    import psutil
+
 __all__ = [
     "ChildResult",
     "child_environment",
     "end_group",
+    "is_ending",
     "kill_group",
+    "limit_file_size",
     "log_tail",
     "python_module",
     "read_lines",
@@ -145,9 +151,13 @@ async def read_lines(process: anyio.abc.Process, on_line: Callable[[str], None])
         on_line(rest.decode(errors="replace"))
 
 
-async def end_group(process: anyio.abc.Process, grace_s: float = _GRACE_S) -> None:
-    """Ask a child's group to end, then kill it; returns when the child is gone."""
-    if process.returncode is None:
+async def end_group(process: anyio.abc.Process, grace_s: float | None = _GRACE_S) -> None:
+    """Ask a child's group to end, then kill it; returns when the child is gone.
+
+    Args:
+        grace_s: how long it may take to end by itself, in seconds; None kills it at once.
+    """
+    if process.returncode is None and grace_s is not None:
         kill_group(process.pid, signal.SIGTERM)
         with anyio.move_on_after(grace_s):
             await process.wait()
@@ -163,6 +173,53 @@ def kill_group(pid: int, sig: signal.Signals) -> None:
     """Signal a whole process group; one that is gone is fine."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, sig)
+
+
+def is_ending(pid: int) -> bool:
+    """Whether a process is gone or on its way out: its memory is given back before its connections are closed."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return process.status() == psutil.STATUS_ZOMBIE or process.memory_info().rss == 0
+    except psutil.Error:
+        return True
+
+
+def limit_file_size(pid: int, size: int | None) -> None:
+    """Set the soft RLIMIT_FSIZE of every process of a child's session, see setrlimit(2).
+
+    Args:
+        pid: the child, which leads its session.
+        size: bytes; None: as much as the hard limit allows.
+
+    Raises:
+        InfrastructureError: when this machine has no such limit, or does not let it be set.
+    """
+    import psutil
+
+    if not hasattr(psutil, "RLIMIT_FSIZE"):
+        raise InfrastructureError("the size of files a running process may write can only be limited on Linux")
+    for process in _session(pid):
+        with suppress(psutil.NoSuchProcess):
+            try:
+                _, hard = process.rlimit(psutil.RLIMIT_FSIZE)
+                process.rlimit(psutil.RLIMIT_FSIZE, (hard if size is None else size, hard))
+            except (psutil.AccessDenied, OSError) as error:
+                raise InfrastructureError(
+                    f"cannot limit the size of files process {process.pid} may write: {error}"
+                ) from None
+
+
+def _session(pid: int) -> list[psutil.Process]:
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        with suppress(OSError):
+            if os.getsid(process.pid) == pid:
+                found.append(process)
+    return found
 
 
 def log_tail(log: Path, lines: int = 12) -> str:

@@ -12,7 +12,8 @@ import os
 import secrets
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 __all__ = ["STAGE_VARIABLE", "TOKEN_VARIABLE", "Guardian", "kill_marked"]
 
@@ -27,10 +28,14 @@ class Guardian:
     Args:
         owns_processes: whether to mark this process's children with a new token and kill what carries it at the end.
             A guardian inside a stage only lifts faults: processes are the run's own guardian's.
+        marks_all: whether every child is marked from now on; else only those started inside `marking`, for a process that
+            is not ours alone and has children of its own.
     """
 
-    def __init__(self, *, owns_processes: bool = True) -> None:
+    def __init__(self, *, owns_processes: bool = True, marks_all: bool = True) -> None:
         self._token = secrets.token_hex(8) if owns_processes else ""
+        self._marks_all = marks_all and owns_processes
+        self._before: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Guardian:
@@ -43,16 +48,27 @@ class Guardian:
             env=env,
             start_new_session=True,
         )
-        if self._token:
+        if self._marks_all:
+            self._before = os.environ.get(TOKEN_VARIABLE)
             os.environ[TOKEN_VARIABLE] = self._token
         return self
+
+    @contextmanager
+    def marking(self) -> Iterator[None]:
+        """Mark the children started within the block; they are gone when this process is."""
+        before = os.environ.get(TOKEN_VARIABLE)
+        os.environ[TOKEN_VARIABLE] = self._token
+        try:
+            yield
+        finally:
+            _restore(before)
 
     def __exit__(self, *_: object) -> None:
         process, self._process = self._process, None
         if process is None or process.stdin is None:
             return
-        if self._token:
-            os.environ.pop(TOKEN_VARIABLE, None)
+        if self._marks_all:
+            _restore(self._before)
         with suppress(BrokenPipeError):
             process.stdin.close()
         try:
@@ -74,6 +90,13 @@ class Guardian:
             raise RuntimeError("the guardian is not running")
         self._process.stdin.write(json.dumps(message).encode() + b"\n")
         self._process.stdin.flush()
+
+
+def _restore(before: str | None) -> None:
+    if before is None:
+        os.environ.pop(TOKEN_VARIABLE, None)
+    else:
+        os.environ[TOKEN_VARIABLE] = before
 
 
 def watch() -> None:

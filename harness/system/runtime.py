@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ import anyio
 import anyio.abc
 
 from harness.errors import ConfigError, InfrastructureError, StartError, first_of
-from harness.system.children import child_environment, end_group, log_tail, start_child
+from harness.system.children import child_environment, end_group, kill_group, limit_file_size, log_tail, start_child
 from harness.system.config import CONFIG_FILE
 from harness.system.model import Edge, EdgeKind, RuntimeKind, Service, System
 from harness.system.ports import free_port, is_free, listening
@@ -275,14 +276,53 @@ class ProcessRuntime:
         """Process ids of the started services."""
         return {n: p.pid for n, p in self._processes.items()}
 
+    async def kill(self, name: str) -> None:
+        """End a service at once with SIGKILL; it counts as stopped, not as died. `restart` starts it again."""
+        process = self._processes.pop(name, None)
+        if process is not None:
+            await end_group(process, grace_s=None)
+
+    async def end(self, name: str) -> None:
+        """Ask a service to end and wait until it has; it counts as stopped, not as died. `restart` starts it again."""
+        process = self._processes.pop(name, None)
+        if process is not None:
+            await end_group(process)
+
+    def is_running(self, name: str) -> bool:
+        """Whether a service was started here and has not been stopped; one that has died counts as running."""
+        return name in self._processes
+
+    def pause(self, name: str) -> None:
+        """Stop a service's processes where they are (SIGSTOP): it keeps its connections and answers nothing."""
+        if name in self._processes:
+            kill_group(self._processes[name].pid, signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """Let a paused service go on (SIGCONT); one that was not paused is not disturbed."""
+        if name in self._processes:
+            kill_group(self._processes[name].pid, signal.SIGCONT)
+
+    def limit_files(self, name: str, size: int | None) -> None:
+        """Let a service write no file beyond a size, or as far as before.
+
+        Writes beyond it fail with EFBIG, and the process is sent SIGXFSZ. Sockets and pipes are not files.
+
+        Args:
+            size: bytes; None takes the limit away.
+
+        Raises:
+            InfrastructureError: when this machine has no such limit (it takes Linux), or does not let it be set.
+        """
+        if name in self._processes:
+            limit_file_size(self._processes[name].pid, size)
+
     async def restart(self, name: str) -> None:
         """Start a service again that was stopped or has died, and wait until it is ready.
 
         Raises:
             StartError: as `start`.
         """
-        if name in self._processes:
-            await end_group(self._processes.pop(name))
+        await self.end(name)
         service = self.system.services[name]
         await self._launch(service)
         await self._wait_ready(service)
@@ -290,6 +330,8 @@ class ProcessRuntime:
     async def stop(self) -> None:
         """End every service this runtime started, all at once."""
         processes = list(self._processes.values())
+        for name in self._processes:
+            self.resume(name)  # one that is paused cannot hear that it is to end
         self._processes.clear()
         async with anyio.create_task_group() as tasks:
             for process in processes:

@@ -19,13 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.testing.project import add_options
+
 if TYPE_CHECKING:
     from harness.testing.consumer import PactFactory
     from harness.testing.publishing import Outcome
     from harness.testing.replay.search import Limits
 
-#: pytest loads it with this plugin: scenarios, which run against providers and not against a mock server.
-pytest_plugins = ("harness.testing.scenarios",)
+#: pytest loads them with this plugin: scenarios, which run against providers and not against a mock server; and faults.
+pytest_plugins = ("harness.testing.scenarios", "harness.testing.toxics")
 
 _SCRATCH = "harness_scratch"
 _DESELECTED = "harness_deselected"
@@ -63,7 +65,8 @@ _LOG = pytest.StashKey[Any]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
-    group = parser.getgroup("harness", "consumer contracts")
+    group = parser.getgroup("harness", "consumer contracts, and faults")
+    add_options(parser)
     group.addoption("--pact-dir", metavar="DIR", help="publish pacts here (default: [suites] pacts of harness.toml)")
     group.addoption("--harness-report", metavar="FILE", help="write results here, one JSON record a line")
     group.addoption(

@@ -24,6 +24,7 @@ from harness.contracts.pacts import (
 )
 from harness.contracts.sources import FolderSource
 from harness.system.model import Suites
+from harness.testing.project import find_project
 
 if TYPE_CHECKING:
     import pytest
@@ -141,11 +142,8 @@ def publish(
 def _place(config: pytest.Config) -> _Place:
     """Read where things are; pydantic is only loaded when there is a harness.toml."""
     root, suites, services = config.rootpath, Suites(), frozenset[str]()
-    found = next((f for d in (root, *root.parents) if (f := d / "harness.toml").is_file()), None)
-    if found is not None:
-        from harness.system.config import load_project
-
-        project = load_project(found)
+    project = find_project(config)
+    if project is not None:
         root, suites, services = project.root, project.system.suites, frozenset(project.system.services)
     given = config.getoption("--pact-dir")
     pacts = config.invocation_params.dir / given if given else root / suites.pacts

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.testing.project import find_project
+
 if TYPE_CHECKING:
     from harness.system.config import Project
     from harness.testing.provider import Provider
@@ -90,7 +92,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not scenarios:
         return
     session = config.stash[_SESSION]
-    session.project = _project(config)
+    session.project = find_project(config)
     _write_down(config, scenarios)
     of = config.getoption("--scenarios-of")
     if of:
@@ -240,20 +242,6 @@ def _unknown_party(item: pytest.Item, session: _Session) -> str:
                 f"Services: {known}."
             )
     return ""
-
-
-def _project(config: pytest.Config) -> Project | None:
-    root = config.rootpath
-    found = next((f for d in (root, *root.parents) if (f := d / "harness.toml").is_file()), None)
-    if found is None:
-        return None
-    from harness.errors import HarnessError
-    from harness.system.config import load_project
-
-    try:
-        return load_project(found)
-    except HarnessError as error:
-        raise pytest.UsageError(str(error)) from None
 
 
 def _base_url(session: _Session, name: str) -> str:

@@ -27,6 +27,11 @@ class Running:
     kind: str
     url: str
     client: Server
+    process: subprocess.Popen[bytes]
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
 
     @property
     def ours(self) -> bool:
@@ -63,7 +68,7 @@ def started(kind: str | tuple[str, ...], *flags: str) -> Iterator[Running]:
             assert process.poll() is None, "the server ended at start"
             assert time.monotonic() < limit, "the server did not start within 30 s"
             time.sleep(0.02)
-        yield Running(str(kind), client.url, client)
+        yield Running(str(kind), client.url, client, process)
     finally:
         process.terminate()
         process.wait(10)

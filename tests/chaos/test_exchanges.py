@@ -145,7 +145,7 @@ def test_a_fault_added_in_the_middle_of_an_upload_waits_for_the_next_request(to)
 
 
 def proxy_received(proxy) -> int:
-    metrics = proxy._consumer.send("GET", "/metrics").text.splitlines()
+    metrics = proxy._consumer.send("GET", "/metrics").splitlines()
     wanted = (
         m for m in metrics if "received_bytes" in m and proxy.name in m and "upstream" in m.partition("{")[2][:24]
     )
@@ -167,7 +167,7 @@ def test_a_fault_removed_in_the_middle_of_an_exchange_ends_it_as_it_began(to) ->
     with dial(proxy.listen) as conn:
         caller = Caller(conn)
         conn.sendall(get())
-        until(lambda: proxy._consumer.send("GET", "/harness/faults").json()[proxy.name]["b"]["acted"] == 1)
+        until(lambda: proxy._consumer.read("GET", "/harness/faults")[proxy.name]["b"]["acted"] == 1)
         proxy.destroy_toxic("b")
         go.set()
         assert caller.read()[1] == b'{"b":2}'

@@ -236,7 +236,7 @@ def test_only_the_experiments_asked_for_are_run(tmp_path: Path) -> None:
 def test_no_experiments_are_inconclusive_with_the_reason(tmp_path: Path) -> None:
     result = run_chaos(tmp_path, {})
 
-    assert (result.status, result.reason) == (Status.INCONCLUSIVE, "there are no experiments in chaos/*.toml")
+    assert (result.status, result.reason) == (Status.INCONCLUSIVE, "there are no experiments in chaos/*.toml or *.py")
 
 
 def test_production_is_refused(tmp_path: Path) -> None:

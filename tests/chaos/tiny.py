@@ -43,6 +43,13 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/page":
             self.page()
+        elif self.path == "/note":
+            try:
+                with open("notes.txt", "a") as notes:
+                    notes.write("noted\\n")
+                self.say(200, {"noted": True})
+            except OSError as error:
+                self.say(503, {"errno": error.errno})
         elif self.path == "/books":
             self.say(200, {"asked": state["asked"], "answered": state["answered"]})
         else:
@@ -132,6 +139,12 @@ def read_page(user: User) -> None:
 def read_plain(user: User) -> None:
     """Something is read that needs no neighbour."""
     user.get("/plain")
+
+
+@journey
+def write_note(user: User) -> None:
+    """Something is written to disk."""
+    user.get("/note")
 '''
 
 EXPERIMENT = """
@@ -173,6 +186,27 @@ def experiment(
     return more + text
 
 
+def process_experiment(
+    action: str,
+    *,
+    service: str = "back",
+    expect: str = "rejected",
+    journey: str = "read_page",
+    recovery: str = "1s",
+    more: str = "",
+    extra: str = "",
+) -> str:
+    """The file of an experiment that does something to a service.
+
+    Args:
+        more: put before everything. extra: further keys of its `[[processes]]` table.
+    """
+    before, _, after = experiment(expect=expect, journey=journey, recovery=recovery, more=more).partition("[[faults]]")
+    table = f'[[processes]]\nservice = "{service}"\naction = "{action}"\n{extra}\n'
+    rest = after[after.index("[steady_state]") :]
+    return before.replace('edge = "front -> back"\n', "") + table + rest
+
+
 def project_files(experiments: Mapping[str, str]) -> dict[str, str]:
     """Every file of the project but harness.toml."""
     files = {"service.py": SERVICE, "synthetic/journeys.py": JOURNEYS}
@@ -187,9 +221,17 @@ def run_chaos(
     runtime: str = "",
     only: Mapping[str, str] | None = None,
     events: list[Event] | None = None,
+    more: str = "",
+    before_serving: str = "",
 ) -> StageResult:
-    """Run the stage on the tiny system."""
-    project = write_project(root, HARNESS.format(env=env, runtime=runtime), project_files(experiments))
+    """Run the stage on the tiny system.
+
+    Args:
+        more: put at the end of harness.toml. before_serving: what the services do first when they start.
+    """
+    files = project_files(experiments)
+    files["service.py"] = files["service.py"].replace("\nBACK = ", f"\n{before_serving}\nBACK = ", 1)
+    project = write_project(root, HARNESS.format(env=env, runtime=runtime) + more, files)
     stage = ChaosStage()
     context = make_context(project, stage, events if events is not None else [], only=only)
     return anyio.run(stage.run, context)
