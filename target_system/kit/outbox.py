@@ -26,7 +26,7 @@ __all__ = ["Outbox", "relay"]
 _POLICY = Policy(budget=2.0, attempts=1, failures_to_open=1_000_000)  # the relay backs off by itself
 _BATCH = 100
 _IDLE = 1.0  # seconds between looks at the table when nothing was published here (another replica may have)
-_BACKOFF_MAX = 5.0
+_BACKOFF_MAX = 2.0
 
 
 class Waiting(NamedTuple):

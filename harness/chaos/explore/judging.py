@@ -38,6 +38,7 @@ class Kind(StrEnum):
     BULKHEAD = "bulkhead"
     READINESS = "readiness"
     RECOVERY = "recovery"
+    DELIVERY = "delivery"
     INVARIANT = "invariant"
     DIED = "died"
     BREAKER = "breaker"
@@ -91,6 +92,7 @@ def judge(seen: Observation, promised: Promise, *, recovery_s: float, wait_s: fl
         *_bulkhead(seen),
         *_readiness(seen),
         *_recovery(seen, recovery_s),
+        *_delivery(seen),
         *_invariants(seen),
     ]
 
@@ -288,6 +290,15 @@ def _recovery(seen: Observation, limit_s: float) -> Iterator[Broken]:
     elif seen.recovery_s > limit_s:
         text = f"{seen.cell.journey} took {seen.recovery_s:.1f} s to recover; {_time(limit_s)} is allowed"
         yield Broken(Kind.RECOVERY, text, bad[-1].error if bad else "", bad[::-1])
+
+
+def _delivery(seen: Observation) -> Iterator[Broken]:
+    if seen.undelivered:
+        edge, lost = seen.cell.edge, seen.undelivered
+        text = (
+            f"{len(lost)} of {len(seen.during)} of {seen.cell.journey} never came to {edge.callee}, also not afterwards"
+        )
+        yield Broken(Kind.DELIVERY, text, f"{edge.name} carries events; what is queued must be delivered.", tuple(lost))
 
 
 def _invariants(seen: Observation) -> Iterator[Broken]:

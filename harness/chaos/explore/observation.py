@@ -73,6 +73,7 @@ class Observation:
         undeclared: answers no document declares: service, call and status.
         ready_during, ready_after: what the caller's readiness said; None when it has none.
         recovery_s: from lifting to the first of several good walks in a row; None when that was not seen.
+        undelivered: walks of `during` whose events had not been taken in time once the failure was lifted.
         invariants: walks of invariants that did not hold in time.
         died: services that ended.
     """
@@ -91,6 +92,7 @@ class Observation:
     ready_during: bool | None = None
     ready_after: bool | None = None
     recovery_s: float | None = None
+    undelivered: Sequence[Sample] = ()
     invariants: Sequence[Sample] = ()
     died: Sequence[str] = ()
     hit: bool = False

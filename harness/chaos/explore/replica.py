@@ -53,6 +53,7 @@ class Replica:
     seed: int
     declared: Mapping[str, Declared] = field(default_factory=dict)
     baselines: dict[str, Baseline] = field(default_factory=dict)
+    _marked: int = 0
     failing: dict[str, Sample] = field(default_factory=dict)
     untraced: frozenset[str] = frozenset()
     ordinary: frozenset[tuple[str, str, int]] = frozenset()
@@ -83,7 +84,8 @@ class Replica:
 
     async def mark(self) -> int:
         """Where the log of calls is now."""
-        return (await anyio.to_thread.run_sync(self.rig.server.client.calls, 0)).next
+        self._marked = (await anyio.to_thread.run_sync(self.rig.server.client.calls, self._marked)).next
+        return self._marked
 
     async def calls(self, samples: Iterable[Sample], after: int) -> list[Call]:
         """Calls made within some walks, with edges' keys for the proxies' names."""
@@ -100,6 +102,17 @@ class Replica:
             if any(c.proxy == edge.key for c in calls) or time.monotonic() > limit:
                 return calls
             await anyio.sleep(_POLL_S)
+
+    async def undelivered(self, edge: Edge, samples: Sequence[Sample], after: int, within_s: float) -> list[Sample]:
+        """Walks whose events the edge's callee has not taken in time; waits until it has taken all."""
+        limit = time.monotonic() + within_s
+        while True:
+            calls = await self.calls(samples, after)
+            taken = {c.trace_id for c in calls if c.proxy == edge.key and c.status is not None and c.status < 400}
+            waiting = [s for s in samples if s.trace_id not in taken]
+            if not waiting or time.monotonic() > limit:
+                return waiting
+            await anyio.sleep(_POLL_S * 2)
 
     def windows(self, edge: Edge, samples: Sequence[Sample], calls: Sequence[Call], now: float) -> list[Window]:
         """What the edge's caller was asked within some walks, and what it sent over the edge for that."""

@@ -60,6 +60,9 @@ async def try_cell(cell: Cell, on: Replica, effort: Effort, journal: Journal) ->
     seen.died = on.rig.runtime.died()
     if not seen.died:
         await _recover(seen, on, effort)
+        if cell.edge.kind is EdgeKind.EVENTS:
+            told = [s for s in seen.during if s.ok]
+            seen.undelivered = await on.undelivered(cell.edge, told, after, effort.invariants_s)
         seen.invariants = await on.broken_invariants(effort.invariants_s)
     journal.write(
         "failure judged",
