@@ -164,6 +164,9 @@ class Explorer:
     async def _settled(self, cell: Cell, here: Replica) -> Result:
         """Try a cell; what seems broken is broken when it is so twice."""
         first = await self._try(cell, here)
+        if not first[0].hit and not first[1]:
+            # Events may have come after it was lifted: nothing was tried yet.
+            first = await self._try(cell, here)
         if not first[1]:
             return Result(first[0])
         await self._mend(first[0], here)

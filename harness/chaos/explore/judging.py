@@ -295,9 +295,8 @@ def _recovery(seen: Observation, limit_s: float) -> Iterator[Broken]:
 def _delivery(seen: Observation) -> Iterator[Broken]:
     if seen.undelivered:
         edge, lost = seen.cell.edge, seen.undelivered
-        text = (
-            f"{len(lost)} of {len(seen.during)} of {seen.cell.journey} never came to {edge.callee}, also not afterwards"
-        )
+        walked = len(seen.during) + len(seen.after)
+        text = f"{len(lost)} of {walked} of {seen.cell.journey} never came to {edge.callee}, also not afterwards"
         yield Broken(Kind.DELIVERY, text, f"{edge.name} carries events; what is queued must be delivered.", tuple(lost))
 
 

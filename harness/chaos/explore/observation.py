@@ -43,7 +43,7 @@ class Baseline:
     Args:
         steps_s: the longest each of its steps took, in seconds, by name.
         edges: how often one wish was sent over an edge for one call of the caller, by the edge's key: 1 where every call
-            is made once.
+            is made once; for an edge of events how many a walk sends.
         weight: its share among all journeys.
         fan: the most different wishes the entry sent over one edge for one step.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,8 @@ __all__ = ["Replica", "replica"]
 _POLL_S = 0.05
 #: How long it is waited for calls that are made after a walk has ended (events from an outbox), in seconds.
 _LATE_S = 6.0
+#: How long events of a walk are waited for while all is well, in seconds.
+_EVENTS_S = 0.6
 
 
 @dataclass(slots=True)
@@ -94,9 +97,14 @@ class Replica:
         names = self.rig.names()
         return [_renamed(c, names[c.proxy]) for c in found.calls if c.proxy in names and c.trace_id in traces]
 
-    async def calls_at(self, edge: Edge, samples: Sequence[Sample], after: int) -> list[Call]:
-        """As `calls`, and wait a moment for those over an edge that are made after the walk has ended."""
-        limit = time.monotonic() + (_LATE_S if edge.kind is EdgeKind.EVENTS else 0.0)
+    async def calls_at(self, edge: Edge, samples: Sequence[Sample], after: int, *, counted: bool = True) -> list[Call]:
+        """As `calls`, and wait a moment for those over an edge that are made after the walk has ended.
+
+        Args:
+            counted: whether calls can be seen at the edge at all; else they are given the time they usually take.
+        """
+        late = _LATE_S if counted else _EVENTS_S
+        limit = time.monotonic() + (late if edge.kind is EdgeKind.EVENTS else 0.0)
         while True:
             calls = await self.calls(samples, after)
             if any(c.proxy == edge.key for c in calls) or time.monotonic() > limit:
@@ -108,8 +116,8 @@ class Replica:
         limit = time.monotonic() + within_s
         while True:
             calls = await self.calls(samples, after)
-            taken = {c.trace_id for c in calls if c.proxy == edge.key and c.status is not None and c.status < 400}
-            waiting = [s for s in samples if s.trace_id not in taken]
+            taken = Counter(c.trace_id for c in calls if c.proxy == edge.key and c.status and c.status < 400)
+            waiting = [s for s in samples if taken[s.trace_id] < self.baselines[s.journey].edges[edge.key]]
             if not waiting or time.monotonic() > limit:
                 return waiting
             await anyio.sleep(_POLL_S * 2)
@@ -190,7 +198,7 @@ class Replica:
     async def _baseline(self, journey: Known, samples: Sequence[Sample], after: int) -> Baseline:
         entry = journey.entry or self.system.entry
         queued = [e for e in self.system.edges if e.kind is EdgeKind.EVENTS and self.rig.has(e)]
-        await anyio.sleep(0.3 if queued else 0.0)
+        await anyio.sleep(_EVENTS_S if queued else 0.0)
         calls = await self.calls(samples, after)
         steps: dict[str, float] = {}
         for step in (step for s in samples for step in s.steps):
@@ -201,6 +209,8 @@ class Replica:
                 continue
             seen = self.windows(edge, samples, calls, time.time())
             edges[edge.key] = max((len(w) for x in seen for w in x.wanted().values()), default=1)
+            if edge.kind is EdgeKind.EVENTS:
+                edges[edge.key] = sum(c.proxy == edge.key for c in calls)
             if edge.caller == entry:
                 fan = max([fan, *(len(x.wanted()) for x in seen)])
         return Baseline(journey.name, entry, journey.weight, steps, edges, fan)

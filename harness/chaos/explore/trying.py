@@ -47,7 +47,7 @@ async def try_cell(cell: Cell, on: Replica, effort: Effort, journal: Journal) ->
     try:
         await on.rig.put(cell.edge, cell.failure.injections(cell.edge), cell.failure.name)
         await _under_failure(seen, on, effort)
-        calls = await on.calls_at(cell.edge, seen.during, after)
+        calls = await on.calls_at(cell.edge, seen.during, after, counted=cell.failure.counted)
     finally:
         with anyio.CancelScope(shield=True):
             await on.rig.clear(cell.edge)
@@ -61,7 +61,8 @@ async def try_cell(cell: Cell, on: Replica, effort: Effort, journal: Journal) ->
     if not seen.died:
         await _recover(seen, on, effort)
         if cell.edge.kind is EdgeKind.EVENTS:
-            told = [s for s in seen.during if s.ok]
+            # Also what was asked afterwards: what still waits there would stand before the events of whatever is tried next.
+            told = [s for s in (*seen.during, *seen.after) if s.ok]
             seen.undelivered = await on.undelivered(cell.edge, told, after, effort.invariants_s)
         seen.invariants = await on.broken_invariants(effort.invariants_s)
     journal.write(
