@@ -49,7 +49,7 @@ def test_an_edge_that_cannot_be_tried_is_refused(name: str, said: str) -> None:
         chosen_edges(SYSTEM, {"edge": name})
 
 
-@pytest.mark.parametrize(("cells", "jobs", "expected"), [(1, 8, 1), (30, 8, 2), (200, 8, 3), (200, 1, 2)])
+@pytest.mark.parametrize(("cells", "jobs", "expected"), [(1, 8, 1), (30, 8, 2), (200, 8, 4), (200, 1, 3)])
 def test_copies_are_started_where_they_pay(cells: int, jobs: int, expected: int) -> None:
     assert copies(SYSTEM, cells, jobs) == expected
 
