@@ -32,7 +32,7 @@ _CONTRACTS = {"jsontext": set(), "pacts": {"jsontext"}, "verified": set(), "edge
 CONTRACTS: dict[str, set[str]] = {
     **_CONTRACTS,
     "documents": {"jsontext"},
-    "sources": {"pacts", "verified"},
+    "sources": {"pacts", "verified", "jsontext"},
     "compat": {"documents"},
     "comparison": {"documents", "compat", "pacts", "jsontext"},
     "usage": {"documents", "compat", "pacts"},

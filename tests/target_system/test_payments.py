@@ -19,7 +19,7 @@ def line(serve):
 @pytest.fixture
 def payments(serve, line):
     url = str(serve("line", line.app).base_url)
-    return serve("payments", build, PSP_URL=url, PSP_BUDGET_MS="400", PSP_BREAKER_OPEN_MS="10")
+    return serve("payments", build, PSP_URL=url, PSP_BUDGET_MS="1500", PSP_BREAKER_OPEN_MS="10")
 
 
 def charge(payments, key=None, headers=None, **changes):
