@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.chaos.settings import ChaosSettings
-from harness.errors import StartError, UsageError
+from harness.errors import StartError, UsageError, first_of
 from harness.evidence import StageResult
 from harness.pipeline import Environment, Need, StageContext
 from harness.pipeline.stage import journeys_need
@@ -17,6 +17,8 @@ from harness.system.config import StageSettings
 from harness.system.model import Edge, RuntimeKind, System
 
 if TYPE_CHECKING:
+    from anyio import Event
+
     from harness.chaos.experiments import Experiment
     from harness.chaos.invariants import Invariants
     from harness.chaos.journal import Journal
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from harness.chaos.tell import Teller
     from harness.chaos.trial import Ground, Outcome
     from harness.chaos.walks import Walks
+    from harness.system.guardian import Guardian
 
 __all__ = ["ChaosStage"]
 
@@ -115,31 +118,60 @@ class _Run:
         self.invariants_walked = 0
         self.cut_short = ""
         self.explored = Exploration({})
+        self._parts: dict[str, tuple[float, float]] = {}
 
     async def whole(self) -> StageResult:
-        from harness.chaos.explore.run import explore
+        import anyio
+
         from harness.chaos.journal import Journal
-        from harness.chaos.toxiproxy import toxiproxy_server
         from harness.system.guardian import Guardian
 
-        context = self.context
-        journal = Journal(context.directory / "journal.jsonl")
-        allowed = context.system.runtime.allow_targets
+        journal = Journal(self.context.directory / "journal.jsonl")
         try:
             with Guardian(owns_processes=False) as guardian:
-                self.explored = await explore(context, journal, guardian)
-                if not self.experiments:
-                    return self._conclude(journal.path)
-                log = context.directory / "toxiproxy.log"
-                async with toxiproxy_server(seed=context.seed, log=log, allow_targets=allowed) as server:
-                    from harness.chaos.rig import Rig
-
-                    context.note(f"faults through {server.name}")
-                    prefix = "" if server.ours else f"harness-{secrets.token_hex(4)}-"
-                    await self._with(Rig(server, context.runtime(), guardian, prefix), journal)
+                # Side by side: both mostly wait, each with copies of the system of its own.
+                async with anyio.create_task_group() as tasks:
+                    begun = anyio.Event()
+                    tasks.start_soon(self._explore, journal, guardian, begun)
+                    if self.experiments:
+                        # Not while systems start: that takes all a machine has, and experiments measure time.
+                        await begun.wait()
+                        await self._experiment(journal, guardian)
+        except ExceptionGroup as group:  # one thing in the way is enough to be told
+            raise first_of(group) from None
         finally:
             journal.close()
         return self._conclude(journal.path)
+
+    def _progress(self, part: str, done: float, total: float, note: str = "") -> None:
+        """Say how far both parts together are."""
+        self._parts[part] = (done, total)
+        done, total = (sum(column) for column in zip(*self._parts.values(), strict=True))
+        self.context.progress(done, total, note)
+
+    async def _explore(self, journal: Journal, guardian: Guardian, begun: Event) -> None:
+        from harness.chaos.explore.run import explore
+
+        def progress(done: float, total: float, note: str) -> None:
+            begun.set()
+            self._progress("exploration", done, total, note)
+
+        try:
+            self.explored = await explore(self.context, journal, guardian, progress)
+        finally:
+            begun.set()
+
+    async def _experiment(self, journal: Journal, guardian: Guardian) -> None:
+        from harness.chaos.rig import Rig
+        from harness.chaos.toxiproxy import toxiproxy_server
+
+        context = self.context
+        log = context.directory / "toxiproxy.log"
+        allowed = context.system.runtime.allow_targets
+        async with toxiproxy_server(seed=context.seed, log=log, allow_targets=allowed) as server:
+            context.note(f"faults through {server.name}")
+            prefix = "" if server.ours else f"harness-{secrets.token_hex(4)}-"
+            await self._with(Rig(server, context.runtime(), guardian, prefix), journal)
 
     async def _with(self, rig: Rig, journal: Journal) -> None:
         import anyio
@@ -190,9 +222,9 @@ class _Run:
         for row in rows(self.experiments, ground.timing):
             if not await self._row(row, ground, teller, invariants):
                 return
-        self.context.progress(total - 1, total, "invariants")
+        self._progress("experiments", total - 1, total, "invariants")
         await self._check(invariants, teller)
-        self.context.progress(total, total)
+        self._progress("experiments", total, total)
 
     async def _row(self, row: tuple[Experiment, ...], ground: Ground, teller: Teller, invariants: Invariants) -> bool:
         """Run experiments that walk the same journeys; False when no more of any make sense."""
@@ -210,7 +242,7 @@ class _Run:
         ):
             for e in row:
                 done = len({o.experiment.name for o in self.outcomes})
-                context.progress(done, len(self.experiments) + 1, f"{e.name}: {e.fault} on {e.where}")
+                self._progress("experiments", done, len(self.experiments) + 1, f"{e.name}: {e.fault} on {e.where}")
                 await self._one(e, ground, walks, teller, invariants)
                 if not await self._revive(ground):
                     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.chaos.explore.catalogue import Failure
@@ -49,8 +50,14 @@ def planned(context: StageContext) -> tuple[tuple[Edge, ...], tuple[Failure, ...
     return chosen_edges(context.system, context.only), failures
 
 
-async def explore(context: StageContext, journal: Journal, guardian: Guardian) -> Exploration:
-    """Try every failure on every edge, and report what is found as it comes."""
+async def explore(
+    context: StageContext, journal: Journal, guardian: Guardian, progress: Callable[[float, float, str], None]
+) -> Exploration:
+    """Try every failure on every edge, and report what is found.
+
+    Args:
+        progress: told how many cells are done, of how many, and the one begun.
+    """
     edges, failures = planned(context)
     if not edges:
         return Exploration({})
@@ -71,7 +78,7 @@ async def explore(context: StageContext, journal: Journal, guardian: Guardian) -
                 wait_s=settings.answer_within,
             ),
             rig_for=lambda n: _rig(context, server, guardian, n),
-            progress=context.progress,
+            progress=progress,
         )
         explored = await explorer.explore(edges, failures, number)
     return _conclude(context, explored, edges)
