@@ -6,6 +6,7 @@ forwards as long as nobody has decided against it, backwards from then on.
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,6 +24,10 @@ _SWEEP_EVERY = 0.5  # seconds
 _SWEEP_AT_ONCE = 8
 
 
+class _InDoubt(Exception):  # noqa: N818 - an outcome, not a failure
+    """A charge may still be on its way; what becomes of it is asked later."""
+
+
 class Saga:
     """Sees orders through."""
 
@@ -33,10 +38,11 @@ class Saga:
 
     async def resume(self, work: InFlight) -> None:
         """Go on with an order whichever way it was going, until it is done or a neighbour is missing."""
-        if work.way is Way.FORWARD:
+        turned = work.way is Way.FORWARD
+        if turned:
             await self.forward(work)
         if work.way is Way.BACKWARD:
-            await self.backward(work)
+            await self.backward(work, just_turned=turned)
 
     async def forward(self, work: InFlight) -> None:
         """Carry out what is left of the order; when that cannot be, decide against it and turn round.
@@ -57,15 +63,20 @@ class Saga:
             reason = f"{error.neighbour}-unavailable"
             await self._book.reject(work, reason, refused=step if untouched else None, try_again=True)
 
-    async def backward(self, work: InFlight) -> None:
-        """Undo what may have happened; what cannot be undone now is left to the sweeper."""
+    async def backward(self, work: InFlight, *, just_turned: bool = False) -> None:
+        """Undo what may have happened; what cannot be undone now is left to the sweeper.
+
+        Args:
+            just_turned: whether a neighbour has failed a moment ago: a charge in doubt is not asked for again at once.
+        """
         complete = True
-        for step, undo in ((Step.CHARGE, self._give_money_back), (Step.RESERVE, self._release)):
+        give_back = partial(self._give_money_back, settle=not just_turned)
+        for step, undo in ((Step.CHARGE, give_back), (Step.RESERVE, self._release)):
             if work.needs_undoing(step):
                 try:
                     await undo(work)
                     await self._book.undone(work, step)
-                except NeighbourError as error:
+                except (NeighbourError, _InDoubt) as error:
                     log.warning("not undone yet", order_id=work.order.id, step=step, detail=str(error))
                     complete = False
         if complete:
@@ -90,7 +101,7 @@ class Saga:
     async def _release(self, work: InFlight) -> None:
         await self._inventory.release(work.order.id)
 
-    async def _give_money_back(self, work: InFlight) -> None:
+    async def _give_money_back(self, work: InFlight, *, settle: bool) -> None:
         order = work.order
         if order.charge_id:
             await self._payments.refund(order.charge_id)
@@ -100,6 +111,8 @@ class Saga:
             if charge.status == "captured":
                 await self._payments.refund(charge.id)
         if not any(charge.status in ("captured", "declined", "refunded") for charge in charges):
+            if not settle:  # payments has repeated it already: asking again now would only multiply that
+                raise _InDoubt(f"nobody knows what becomes of the charge of {order.id}")
             await self._settle_and_refund(work)
 
     async def _settle_and_refund(self, work: InFlight) -> None:

@@ -64,7 +64,7 @@ def open_shop(serve, limits):
     catalog = serve("catalog", build_catalog)
     inventory = serve("inventory", build_inventory)
     psp = serve("psp", build_psp)
-    payments = serve("payments", build_payments, PSP_URL=str(psp.base_url))
+    payments = serve("payments", build_payments, PSP_URL=str(psp.base_url), PSP_BUDGET_MS="1500")
     to_inventory, to_payments = Interposed(str(inventory.base_url)), Interposed(str(payments.base_url))
     orders = serve(
         "orders",

@@ -35,6 +35,7 @@ class Failure:
         effect: whether calls at the edge can still succeed.
         counted: whether the calls made can be seen at the edge; not where connections are refused.
         holds: whether it keeps the caller waiting, so that what it shares with others can run out.
+        lasts: whether it goes on until the caller's circuit breaker opens; only for edges that promise one.
         make: the toxics for an edge.
     """
 
@@ -44,6 +45,11 @@ class Failure:
     make: Callable[[ResilienceContract], tuple[Injection, ...]]
     counted: bool = True
     holds: bool = False
+    lasts: bool = False
+
+    def fits(self, edge: Edge) -> bool:
+        """Whether there is anything on an edge that it could try."""
+        return edge.contract.breaker is not None or not self.lasts
 
     def injections(self, edge: Edge) -> tuple[Injection, ...]:
         """The toxics that make up this failure on an edge."""
@@ -113,6 +119,7 @@ _ALL = (
         _toxic("http_body", {"action": "replace", "value": _PAGE, "content_type": "text/html"}),
     ),
     Failure("fails-first", "fails at first, then works", Effect.RECOVERS, _first_fail),
+    Failure("breaker", "goes on answering 503", Effect.FAILS, _status(503), lasts=True),
 )
 
 #: Every kind of failure by name, in the order they are tried and shown.

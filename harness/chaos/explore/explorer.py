@@ -92,6 +92,23 @@ def chosen_edges(system: System, only: Mapping[str, str]) -> tuple[Edge, ...]:
     return chosen
 
 
+def pairings(edges: Iterable[Edge], failures: Sequence[Failure]) -> list[tuple[Edge, Failure]]:
+    """What is to be tried: every edge with every failure that can tell anything there.
+
+    Raises:
+        UsageError: when that is nothing.
+    """
+    edges = list(edges)
+    found = [(e, f) for e in edges for f in failures if f.fits(e)]
+    if edges and failures and not found:
+        names = ", ".join(e.name for e in edges)
+        raise UsageError(
+            f"{names} promises no circuit breaker, so there is none to try. Say what it promises in harness.toml: "
+            f'services.{edges[0].caller}.uses.{edges[0].callee}.breaker = {{ failures = 5, open_for = "1s" }}'
+        )
+    return found
+
+
 def copies(system: System, cells: int, jobs: int) -> int:
     """How many copies of the system are worth starting for so many cells."""
     if any(s.port for s in system.services.values()):
@@ -126,7 +143,7 @@ class Explorer:
         Args:
             number: how many copies of the system share the work.
         """
-        planned = [(e, f) for e in edges for f in failures]
+        planned = pairings(edges, failures)
         self._waiting, self._total = iter(planned), len(planned)
         async with anyio.create_task_group() as tasks:
             for n in range(number):

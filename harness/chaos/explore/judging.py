@@ -75,7 +75,8 @@ def judge(seen: Observation, promised: Promise, *, recovery_s: float, wait_s: fl
     """Every promise that was broken.
 
     Args:
-        recovery_s: the longest it may take from lifting the failure until all goes well again, in seconds.
+        recovery_s: the longest it may take from lifting the failure until all goes well again, in seconds; circuit
+            breakers on the way have their time on top.
         wait_s: what an answer may take where nobody promised a budget, in seconds.
     """
     return [
@@ -91,7 +92,8 @@ def judge(seen: Observation, promised: Promise, *, recovery_s: float, wait_s: fl
         *_repeated(seen),
         *_bulkhead(seen),
         *_readiness(seen),
-        *_recovery(seen, recovery_s),
+        *_breaker(seen, promised.open_s),
+        *_recovery(seen, recovery_s + promised.open_s),
         *_delivery(seen),
         *_invariants(seen),
     ]
@@ -280,6 +282,34 @@ def _readiness(seen: Observation) -> Iterator[Broken]:
         yield Broken(Kind.READINESS, f"{edge.caller} did not become ready again", key="after")
 
 
+def _breaker(seen: Observation, open_s: float) -> Iterator[Broken]:
+    edge, breaker = seen.cell.edge, seen.breaker
+    promised = edge.contract.breaker
+    if breaker is None or promised is None:
+        return
+    # The call under way when it opens may still be repeated, and others for the same step may be under way.
+    limit = promised.failures + (edge.contract.attempts or 1) - 1 + seen.baseline.fan - 1
+    name = f"the circuit breaker of {edge.name}"
+    if breaker.failures > limit:
+        ending = "" if breaker.opened else ", and was not open even then"
+        text = (
+            f"{name} let {breaker.failures} calls fail in a row{ending}; it promises to open after {promised.failures}"
+        )
+        yield Broken(Kind.BREAKER, text, key="opens")
+    if not breaker.opened:
+        return
+    if breaker.leaked:
+        text = f"{name} let {_calls(breaker.leaked)} through within {_time(promised.open_for_s)} of opening"
+        yield Broken(Kind.BREAKER, text, "It promises to stay open for that long.", key="stays")
+    elif breaker.probe_after_s is None or breaker.probe_after_s > allowed_s(open_s):
+        seen_s = "none" if breaker.probe_after_s is None else f"one after {breaker.probe_after_s:.1f} s"
+        text = f"{name} let no probe through after {_time(promised.open_for_s)}"
+        yield Broken(Kind.BREAKER, text, f"Seen: {seen_s}. Without one it never learns that all is well.", key="probes")
+    elif breaker.reopened_after is None or breaker.reopened_after > limit:
+        text = f"{name} stayed closed although its probe had failed"
+        yield Broken(Kind.BREAKER, text, "A probe that fails opens it once more.", key="reopens")
+
+
 def _recovery(seen: Observation, limit_s: float) -> Iterator[Broken]:
     if seen.died:
         return
@@ -316,6 +346,10 @@ def _share(count: int, of: int) -> str:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else "twice" if count == 2 else f"{count} times"
+
+
+def _calls(count: int) -> str:
+    return "a call" if count == 1 else f"{count} calls"
 
 
 def _time(seconds: float) -> str:

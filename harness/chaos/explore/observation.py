@@ -11,7 +11,7 @@ from harness.chaos.explore.windows import Window
 from harness.system.drive import Sample
 from harness.system.model import Edge
 
-__all__ = ["Baseline", "Cell", "Observation"]
+__all__ = ["Baseline", "BreakerSeen", "Cell", "Observation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,27 @@ class Baseline:
         return max(self.steps_s.values(), default=0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class BreakerSeen:
+    """What was seen of a circuit breaker while the callee went on failing.
+
+    Args:
+        failures: calls that failed in a row until the caller made none any more.
+        opened: whether the caller made none any more.
+        hidden: whether nobody asked the caller any more, before it had opened: a breaker above it opened first.
+        leaked: calls made while it had to be open.
+        probe_after_s: from the last failed call to the next one, in seconds; None when none came in time.
+        reopened_after: calls that failed until it was open once more; None when it was not.
+    """
+
+    failures: int
+    opened: bool
+    hidden: bool = False
+    leaked: int = 0
+    probe_after_s: float | None = None
+    reopened_after: int | None = None
+
+
 @dataclass(slots=True)
 class Observation:
     """What was seen in one cell; times in seconds since the epoch.
@@ -76,6 +97,8 @@ class Observation:
         undelivered: walks of `during` whose events had not been taken in time once the failure was lifted.
         invariants: walks of invariants that did not hold in time.
         died: services that ended.
+        hit: whether the failure met anybody.
+        breaker: what the caller's circuit breaker did; None where that was not tried.
     """
 
     cell: Cell
@@ -96,3 +119,4 @@ class Observation:
     invariants: Sequence[Sample] = ()
     died: Sequence[str] = ()
     hit: bool = False
+    breaker: BreakerSeen | None = None

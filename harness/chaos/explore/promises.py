@@ -21,11 +21,13 @@ class Promise:
         waits_s: the longest the first caller on the way may be kept, in seconds; None when nobody promised.
         repeats: the most often one call of a user may come to the edge: as often as the edge on the way that repeats most
             may, for only one of them should; None when nobody promised.
+        open_s: how long circuit breakers on the way may keep it closed once the failure is over, in seconds.
     """
 
     expect: Expect | None
     waits_s: float | None
     repeats: int | None = None
+    open_s: float = 0.0
 
 
 def promise(system: System, entry: str, edge: Edge, failure: Failure) -> Promise:
@@ -42,8 +44,11 @@ def promise(system: System, entry: str, edge: Edge, failure: Failure) -> Promise
     ways = [(*way, edge) for way in _ways(system, entry, edge.caller)]
     attempts = [e.contract.attempts or 1 for way in ways for e in way] if edge.contract.attempts else []
     repeats = max(attempts, default=None)
+    # One after the other: what one lets through as a probe may meet the next while that is open.
+    opens = [sum(e.contract.breaker.open_for_s for e in way if e.contract.breaker) for way in ways]
+    open_s = max(opens, default=0.0)
     if failure.effect is Effect.HARMLESS:
-        return Promise(Expect.FULL, None, repeats)
+        return Promise(Expect.FULL, None, repeats, open_s)
     kept = [_kept(way) for way in ways]
     expect = (
         None
@@ -54,7 +59,7 @@ def promise(system: System, entry: str, edge: Edge, failure: Failure) -> Promise
     )
     budgets = [way[0].contract.budget_s for way in ways]
     known = [b for b in budgets if b is not None]
-    return Promise(expect, max(known) if known and len(known) == len(budgets) else None, repeats)
+    return Promise(expect, max(known) if known and len(known) == len(budgets) else None, repeats, open_s)
 
 
 def _kept(way: tuple[Edge, ...]) -> Expect | None:

@@ -97,6 +97,13 @@ class Replica:
         names = self.rig.names()
         return [_renamed(c, names[c.proxy]) for c in found.calls if c.proxy in names and c.trace_id in traces]
 
+    async def calls_over(self, edge: Edge, after: int) -> list[Call]:
+        """Calls made over an edge, whoever they were made for, by the time they began."""
+        found = await anyio.to_thread.run_sync(self.rig.server.client.calls, after)
+        names = self.rig.names()
+        calls = [_renamed(c, edge.key) for c in found.calls if names.get(c.proxy) == edge.key]
+        return sorted(calls, key=lambda c: c.began)
+
     async def calls_at(self, edge: Edge, samples: Sequence[Sample], after: int, *, counted: bool = True) -> list[Call]:
         """As `calls`, and wait a moment for those over an edge that are made after the walk has ended.
 

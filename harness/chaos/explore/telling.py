@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from harness.chaos.explore.catalogue import FAILURES
 from harness.chaos.explore.explorer import Explored, Result
 from harness.chaos.explore.judging import Broken
+from harness.chaos.explore.observation import Observation
 from harness.chaos.tell import exchange_of, listed
 from harness.evidence import Finding, Measure, Place, Redactor, Severity
 from harness.evidence.grid import Grid, GridCell, GridState
@@ -36,6 +37,9 @@ class Telling:
         missed = [r for r in explored.results if not r.seen.hit]
         for key in dict.fromkeys(r.seen.cell.edge.key for r in missed):
             yield self._no_traffic([r for r in missed if r.seen.cell.edge.key == key])
+        for result in explored.results:
+            if _hidden(result.seen):
+                yield self._hidden_breaker(result)
         for sample in explored.failing.values():
             yield self._failing(sample)
         if explored.untraced:
@@ -75,6 +79,18 @@ class Telling:
             detail=f"{cell.journey} uses this edge when all is well. A failure that touches nobody proves nothing: does "
             f"{cell.edge.caller} remember answers, or was its circuit breaker still open?",
             place=Place(edge=cell.edge.name, journey=cell.journey, experiment=cell.failure.name if alone else ""),
+            reproduce=self._again(edge=cell.edge.key, fault=cell.failure.name),
+        )
+
+    def _hidden_breaker(self, result: Result) -> Finding:
+        cell = result.seen.cell
+        return Finding(
+            rule="chaos.breaker_hidden",
+            severity=Severity.WARNING,
+            title=f"Nothing is known of the circuit breaker of {cell.edge.name}: one above {cell.edge.caller} opened first",
+            detail=f"After {len(result.seen.calls)} failed calls nobody asked {cell.edge.caller} any more. A breaker above "
+            "should take more failures to open than the one next to the failure.",
+            place=self._place(result),
             reproduce=self._again(edge=cell.edge.key, fault=cell.failure.name),
         )
 
@@ -137,7 +153,7 @@ class Telling:
             GridState.BROKEN
             if result.broken
             else GridState.NOT_TRIED
-            if not seen.hit
+            if not seen.hit or _hidden(seen)
             else GridState.DOUBTFUL
             if result.doubtful
             else GridState.HELD
@@ -167,6 +183,14 @@ class Telling:
             calls = [len(c) for w in seen.windows for c in w.wanted().values()]
             if calls:
                 yield Measure("chaos.attempts", max(calls), "count", labels)
+            if seen.breaker is not None and seen.breaker.opened:
+                yield Measure("chaos.breaker.failures", seen.breaker.failures, "count", labels)
+                if seen.breaker.probe_after_s is not None:
+                    yield Measure("chaos.breaker.open", seen.breaker.probe_after_s, "s", labels)
+
+
+def _hidden(seen: Observation) -> bool:
+    return seen.breaker is not None and seen.breaker.hidden
 
 
 def _figures(result: Result) -> Iterator[str]:
@@ -176,5 +200,9 @@ def _figures(result: Result) -> Iterator[str]:
     waits = [waited for w in seen.windows for waited, _ in w.waits(seen.lifted)]
     if waits:
         yield f"longest wait {max(waits):.2f} s"
+    if seen.breaker is not None and seen.breaker.opened:
+        after = seen.breaker.probe_after_s
+        probed = "" if after is None else f", probed after {after:.2f} s"
+        yield f"breaker open after {seen.breaker.failures} failed calls{probed}"
     if seen.recovery_s is not None:
         yield f"recovered {seen.recovery_s:.2f} s after"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import anyio
 
+from harness.chaos.explore.breaking import watch_breaker
 from harness.chaos.explore.observation import Cell, Observation
-from harness.chaos.explore.promises import promise
+from harness.chaos.explore.promises import Promise, promise
 from harness.chaos.explore.replica import Replica
 from harness.chaos.journal import Journal
 from harness.system.drive import Sample
@@ -42,11 +43,15 @@ class Effort:
 async def try_cell(cell: Cell, on: Replica, effort: Effort, journal: Journal) -> Observation:
     """Carry one cell out. Whatever happens, the failure is lifted."""
     seen = Observation(cell, on.baselines[cell.journey], sibling_baseline=on.baselines.get(cell.sibling))
+    promised = promise(on.system, cell.entry, cell.edge, cell.failure)
     after = await on.mark()
     seen.injected = journal.write("failure injected", experiment=cell.failure.name, edge=cell.edge.name)
     try:
         await on.rig.put(cell.edge, cell.failure.injections(cell.edge), cell.failure.name)
-        await _under_failure(seen, on, effort)
+        if cell.failure.lasts:
+            await watch_breaker(seen, on, after, effort.at_once, promised.open_s)
+        else:
+            await _under_failure(seen, on, effort, promised)
         calls = await on.calls_at(cell.edge, seen.during, after, counted=cell.failure.counted)
     finally:
         with anyio.CancelScope(shield=True):
@@ -59,7 +64,7 @@ async def try_cell(cell: Cell, on: Replica, effort: Effort, journal: Journal) ->
     seen.undeclared = on.undeclared(seen.during, calls, cell.edge)
     seen.died = on.rig.runtime.died()
     if not seen.died:
-        await _recover(seen, on, effort)
+        await _recover(seen, on, effort, promised.open_s)
         if cell.edge.kind is EdgeKind.EVENTS:
             # Also what was asked afterwards: what still waits there would stand before the events of whatever is tried next.
             told = [s for s in (*seen.during, *seen.after) if s.ok]
@@ -77,9 +82,8 @@ async def try_cell(cell: Cell, on: Replica, effort: Effort, journal: Journal) ->
     return seen
 
 
-async def _under_failure(seen: Observation, on: Replica, effort: Effort) -> None:
+async def _under_failure(seen: Observation, on: Replica, effort: Effort, promised: Promise) -> None:
     cell = seen.cell
-    promised = promise(on.system, cell.entry, cell.edge, cell.failure)
     # Long enough that whoever waits for ever is told from whoever waits too long.
     timeout_s = (promised.waits_s or effort.wait_s) * max(1, seen.baseline.fan) * 2 + 2.0
     sibling: list[Sample] = []
@@ -98,8 +102,8 @@ async def _under_failure(seen: Observation, on: Replica, effort: Effort) -> None
         seen.ready_during = await on.ready(on.system.services[cell.edge.caller])
 
 
-async def _recover(seen: Observation, on: Replica, effort: Effort) -> None:
-    limit = seen.lifted + effort.recovery_s + _CONFIRM_S
+async def _recover(seen: Observation, on: Replica, effort: Effort, open_s: float) -> None:
+    limit = seen.lifted + effort.recovery_s + open_s + _CONFIRM_S
     tries = 0
     while time.time() < limit:
         tries += 1

@@ -15,7 +15,7 @@ from harness.pipeline import Event
 from tests.helpers import make_context, write_project
 
 SERVICE = """
-import http.client, json, os, secrets, threading
+import http.client, json, os, secrets, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ NEXT = os.environ.get("NEXT_URL", "")
 LIMIT = float(os.environ.get("LIMIT", "0.6")) or None
 ATTEMPTS = int(os.environ.get("ATTEMPTS", "1"))
 FAILED = int(os.environ.get("FAILED", "503"))
+OPENS_AT, OPEN_FOR, SHUTS_AT = (float(x) for x in os.environ.get("BREAKER", "inf:0:1").split(":"))
 POOL = threading.Semaphore(int(os.environ.get("POOL", "64")))
 
 
@@ -31,6 +32,7 @@ def on(name):
 
 
 state = {"taken": 0, "settled": 0, "stuck": False}
+breaker = {"failed": 0, "until": 0.0, "opens_at": OPENS_AT}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -69,6 +71,17 @@ class Handler(BaseHTTPRequestHandler):
         self.say(FAILED, {"title": "the neighbour failed"})
 
     def ask(self, method, path, traced=True):
+        if time.monotonic() < breaker["until"]:
+            return False
+        good = self.send(method, path, traced)
+        breaker["failed"] = 0 if good else breaker["failed"] + 1
+        if breaker["failed"] >= breaker["opens_at"]:
+            breaker["until"], breaker["opens_at"] = time.monotonic() + OPEN_FOR, SHUTS_AT
+        elif good:
+            breaker["opens_at"] = OPENS_AT
+        return good
+
+    def send(self, method, path, traced):
         where = urlsplit(NEXT)
         connection = http.client.HTTPConnection(where.hostname, where.port, timeout=LIMIT)
         headers = {"Content-Type": "application/json"}

@@ -11,7 +11,7 @@ from harness.chaos.explore.observation import Baseline, Cell, Observation
 from harness.chaos.explore.windows import Window
 from harness.system.drive import Sample
 from harness.system.journeys import Step
-from harness.system.model import Edge, OnFailure, ResilienceContract
+from harness.system.model import BreakerPromise, Edge, OnFailure, ResilienceContract
 
 TRACE = "a" * 32
 #: When everything begins, in seconds since the epoch.
@@ -24,9 +24,10 @@ def edge(
     on_failure: OnFailure | None = OnFailure.REJECT,
     *,
     between: str = "shop:bank",
+    breaker: BreakerPromise | None = None,
 ) -> Edge:
     caller, _, callee = between.partition(":")
-    return Edge(caller, callee, "URL", contract=ResilienceContract(budget_s, attempts, on_failure))
+    return Edge(caller, callee, "URL", contract=ResilienceContract(budget_s, attempts, on_failure, breaker))
 
 
 def step(

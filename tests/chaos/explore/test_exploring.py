@@ -19,6 +19,7 @@ from harness.evidence.grid import GRID_MEDIA_TYPE, Grid, GridState, read_grid
 from tests.chaos.explore.chain import DOCUMENT, JOURNEYS, SERVICE, Chain, explore
 from tests.helpers import HARNESS, run_harness, write_project
 
+BREAKS = 'budget = "300ms"\nattempts = 2\non_failure = "reject"\nbreaker = { failures = 5, open_for = "500ms" }'
 DEGRADES = 'budget = "800ms"\nattempts = 1\non_failure = "degrade"'
 
 
@@ -41,14 +42,17 @@ def grid_of(root: Path, result: StageResult) -> Grid:
 
 
 def test_a_well_behaved_system_is_green_in_every_cell(tmp_path: Path) -> None:
-    result = explore(tmp_path, Chain())
+    result = explore(tmp_path, Chain(middle={"BREAKER": "5:0.5:1"}, second=BREAKS))
 
     assert result.status is Status.PASS, told(result)
     grid = grid_of(tmp_path, result)
     assert (grid.rows, grid.columns) == (("front -> middle", "middle -> back"), tuple(FAILURES))
-    assert len(grid.cells) == result.work["faults_injected"] == 2 * len(FAILURES)
+    # One edge promises no circuit breaker.
+    assert len(grid.cells) == result.work["faults_injected"] == 2 * len(FAILURES) - 1
     assert GridState.BROKEN not in {c.state for c in grid.cells}
-    assert {m.name for m in result.measures} == {"chaos.recovery", "chaos.waited", "chaos.attempts"}
+    assert {m.name for m in result.measures} == {
+        "chaos.recovery", "chaos.waited", "chaos.attempts", "chaos.breaker.failures", "chaos.breaker.open",
+    }  # fmt: skip
 
 
 SINS = {
@@ -104,8 +108,47 @@ SINS = {
     ),
     "loses what it has begun": (Chain(front={"LOSES": "yes"}), "front:middle", "truncated", {"invariant"}),
     "never recovers": (Chain(middle={"STICKY": "yes"}), "middle:back", "throttled", {"recovery"}),
+    "a breaker that never opens": (Chain(second=BREAKS), "middle:back", "breaker", {"breaker"}),
+    "a breaker that opens late": (
+        Chain(middle={"BREAKER": "9:0.5:1"}, second=BREAKS),
+        "middle:back",
+        "breaker",
+        {"breaker"},
+    ),
+    "a breaker that is open for a moment only": (
+        Chain(middle={"BREAKER": "5:0.15:1"}, second=BREAKS),
+        "middle:back",
+        "breaker",
+        {"breaker"},
+    ),
+    "a breaker that never closes": (
+        Chain(middle={"BREAKER": "5:600:1"}, second=BREAKS),
+        "middle:back",
+        "breaker",
+        {"breaker", "recovery"},
+    ),
+    "a breaker that lets everything through once it was open": (
+        Chain(middle={"BREAKER": "5:0.5:inf"}, second=BREAKS),
+        "middle:back",
+        "breaker",
+        {"breaker"},
+    ),
     "dies of it": (Chain(middle={"FRAGILE": "yes"}), "middle:back", "reset-after", {"died"}),
 }
+
+
+def test_a_breaker_that_another_one_hides_is_not_said_to_be_well(tmp_path: Path) -> None:
+    chain = Chain(front={"BREAKER": "2:0.5:1"}, middle={"BREAKER": "5:0.5:1"}, second=BREAKS)
+
+    result = explore(tmp_path, chain, {"edge": "middle:back", "fault": "breaker"})
+
+    assert "chaos.breaker_hidden" in {f.rule for f in result.findings}, told(result)
+    assert [c.state for c in grid_of(tmp_path, result).cells] == [GridState.NOT_TRIED]
+
+
+def test_no_breaker_is_tried_where_none_is_promised(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"middle -> back promises no circuit breaker.*uses\.back\.breaker"):
+        explore(tmp_path, Chain(), {"edge": "middle:back", "fault": "breaker"})
 
 
 @pytest.mark.parametrize("sin", SINS)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.chaos.experiments import Expect
 from harness.chaos.explore.judging import Broken, Kind, allowed_s, judge
-from harness.chaos.explore.observation import Baseline, Observation
+from harness.chaos.explore.observation import Baseline, BreakerSeen, Observation
 from harness.chaos.explore.promises import Promise
-from harness.system.model import OnFailure
+from harness.system.model import BreakerPromise, OnFailure
 from tests.chaos.explore.scenes import T0, TRACE, call, edge, sample, scene, step, window
 
 REJECTED = Promise(Expect.REJECTED, 0.5, 2)
@@ -257,6 +259,50 @@ def test_readiness_that_goes_red_is_told_only_where_it_can_do_without() -> None:
 @pytest.mark.parametrize(("after", "expected"), [(False, {Kind.READINESS}), (True, set()), (None, set())])
 def test_readiness_that_stays_red_is_told(after: bool | None, expected: set[Kind]) -> None:
     assert kinds(scene(ready_after=after)) == expected
+
+
+PROMISED = BreakerPromise(failures=5, open_for_s=1.0)
+GOOD = BreakerSeen(5, opened=True, probe_after_s=1.2, reopened_after=1)
+
+
+@pytest.mark.parametrize(
+    ("breaker", "text"),
+    [
+        (GOOD, None),
+        (replace(GOOD, failures=6), None),  # two attempts: the call under way when it opened was repeated
+        (replace(GOOD, failures=7), "let 7 calls fail in a row; it promises to open after 5"),
+        (BreakerSeen(14, opened=False), "let 14 calls fail in a row, and was not open even then"),
+        (BreakerSeen(3, opened=False, hidden=True), None),
+        (replace(GOOD, leaked=2), "let 2 calls through within 1 s of opening"),
+        (replace(GOOD, probe_after_s=1.4), None),
+        (replace(GOOD, probe_after_s=3.0), "let no probe through after 1 s"),
+        (BreakerSeen(5, opened=True), "let no probe through after 1 s"),
+        (replace(GOOD, reopened_after=5), None),  # as often as before, at most
+        (replace(GOOD, reopened_after=9), "stayed closed although its probe had failed"),
+        (replace(GOOD, reopened_after=None), "stayed closed although its probe had failed"),
+    ],
+)
+def test_a_circuit_breaker_is_held_to_all_it_promises(breaker: BreakerSeen, text: str | None) -> None:
+    on = edge(breaker=PROMISED)
+
+    broken = judged(scene(on, failure="breaker", breaker=breaker), replace(REJECTED, open_s=1.0))
+
+    assert [b.kind for b in broken] == [Kind.BREAKER] * (text is not None)
+    assert all(b.text.startswith("the circuit breaker of shop -> bank let") or "stayed" in b.text for b in broken)
+    assert all(text in b.text for b in broken if text)
+
+
+def test_a_probe_may_wait_for_the_breakers_above() -> None:
+    seen = scene(edge(breaker=PROMISED), failure="breaker", breaker=replace(GOOD, probe_after_s=2.2))
+
+    assert judged(seen, replace(REJECTED, open_s=2.0)) == []
+
+
+def test_breakers_on_the_way_have_their_time_before_all_must_go_well() -> None:
+    seen = scene(recovery_s=2.8)
+
+    assert kinds(seen) == {Kind.RECOVERY}
+    assert judged(seen, replace(REJECTED, open_s=1.0)) == []
 
 
 @pytest.mark.parametrize(("took", "expected"), [(None, {Kind.RECOVERY}), (2.5, {Kind.RECOVERY}), (1.9, set())])

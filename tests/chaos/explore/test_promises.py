@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from harness.chaos.experiments import Expect
 from harness.chaos.explore.catalogue import FAILURES, Effect
 from harness.chaos.explore.promises import Promise, promise
-from harness.system.model import Edge, OnFailure, Service, System
+from harness.system.model import BreakerPromise, Edge, OnFailure, Service, System
 from tests.chaos.explore.scenes import edge
 
 HANG, SLOW = FAILURES["hang"], FAILURES["slow"]
@@ -43,6 +43,15 @@ def test_with_several_ways_only_what_all_promise_is_promised() -> None:
     failing = edge(between="d:e")
 
     assert promise(system(*ways, failing), "a", failing, HANG) == Promise(Expect.REJECTED, 0.9, 3)
+
+
+def test_breakers_one_behind_the_other_keep_a_way_closed_one_after_the_other() -> None:
+    above = edge(between="a:b", breaker=BreakerPromise(5, 2.0))
+    failing = edge(between="b:c", breaker=BreakerPromise(5, 1.0))
+    around = edge(between="a:c")
+
+    assert promise(system(above, failing), "a", failing, HANG).open_s == 3.0
+    assert promise(system(around, above, failing), "a", around, HANG).open_s == 0.0
 
 
 def test_a_queue_keeps_its_failure_from_everybody() -> None:
