@@ -22,7 +22,7 @@ from harness.testing.replay.edits import Answer, Edit, perturbed
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["REPLAY", "Replay", "TooSlowError", "collect_remains", "leave", "rerun"]
+__all__ = ["REPLAY", "Replay", "TooSlowError", "collect_remains", "collecting_what_is_new", "leave", "rerun"]
 
 _AGAIN_S = 1.0
 _GRACE_S = 5.0
@@ -125,6 +125,17 @@ def _quiet() -> Generator[None]:
         yield
     finally:
         sys.unraisablehook = hook
+
+
+@contextlib.contextmanager
+def collecting_what_is_new() -> Generator[None]:
+    """Leave what was there before out of collections: with a large program each of them takes longer than ten replays."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def collect_remains() -> None:

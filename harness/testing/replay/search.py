@@ -14,7 +14,7 @@ from harness.testing.replay.contracted import body_rules
 from harness.testing.replay.edits import Answer, Edit, Kind, Site, sites
 from harness.testing.replay.judge import Blame, Failure, judge
 from harness.testing.replay.reading import probes, spot
-from harness.testing.replay.rerun import Replay, collect_remains, leave, rerun
+from harness.testing.replay.rerun import Replay, collect_remains, collecting_what_is_new, leave, rerun
 
 if TYPE_CHECKING:
     import pytest
@@ -52,11 +52,12 @@ def replay_all(tests: Mapping[pytest.Function, _Pacts], limits: Limits) -> Itera
         limits: its time is charged for what this takes.
     """
     items = list(tests)
-    for item, following in zip(items, [*items[1:], None], strict=True):
-        try:
-            yield _check(item, tests[item], limits)
-        finally:
-            leave(item, following)
+    with collecting_what_is_new():
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            try:
+                yield _check(item, tests[item], limits)
+            finally:
+                leave(item, following)
 
 
 def not_replayed(test: str, pacts: _Pacts, reason: str) -> Replayed:
