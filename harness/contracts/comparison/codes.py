@@ -72,7 +72,6 @@ _TABLE = (
     Code("message.content-type.incompatible", _E, "The message is never of this media type."),
     Code("message.reply.missing", _E, "A reply is expected, the operation has none."),
     Code("message.response.missing", _W, "The contract of an answered message holds no answer."),
-    Code("interaction.type.unsupported", _W, "The document does not describe interactions of this kind."),
 )
 
 #: Every code by its id, in the order of an exchange.
