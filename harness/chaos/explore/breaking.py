@@ -24,6 +24,8 @@ _PATIENCE = 2
 #: How long a probe is waited for after it is due: as a share of the time until then, and in seconds.
 _PROBE = 1.0
 _PROBE_S = 2.0
+#: How long the caller is waited for to be asked at all, where a breaker above it is open, in seconds.
+_GIVE_UP_S = 10.0
 #: Within this share of the promised time it has to be open; what comes later may be the probe.
 _SURELY_OPEN = 0.9
 #: How often it is looked whether it is open, as a share of the promised time.
@@ -43,6 +45,8 @@ class _Watch:
     after: int
     walked: list[Sample] = field(default_factory=list)
     asked: set[tuple[str, int]] = field(default_factory=set)
+    #: When the caller was last asked and made no call, in seconds since the epoch.
+    refused: float = 0.0
 
     async def walk(self, times: int = 1) -> tuple[bool, bool]:
         """Walk, and say whether a call came to the edge for it, and whether the caller was asked for what leads there."""
@@ -52,7 +56,9 @@ class _Watch:
         calls = await self.on.calls(samples, self.after)
         given = self.on.windows(cell.edge, samples, calls, time.time())
         self.asked |= {_kind(w) for w in given if w.calls}
-        return any(c.proxy == cell.edge.key for c in calls), any(_kind(w) in self.asked for w in given)
+        leading = [w for w in given if _kind(w) in self.asked]
+        self.refused = max([self.refused, *(w.began for w in leading if not w.calls)])
+        return any(c.proxy == cell.edge.key for c in calls), bool(leading)
 
     async def since(self, moment: float) -> list[Call]:
         """Calls at the edge that began after a moment, in seconds since the epoch."""
@@ -103,12 +109,14 @@ async def _watched(watch: _Watch, at_once: int, open_s: float) -> BreakerSeen:
     if leaked:
         return BreakerSeen(failures, opened=True, leaked=leaked)
     probe = await _probe(watch, opened, opened + open_s * (1 + _PROBE) + _PROBE_S)
+    refused_after_s = max(0.0, watch.refused - opened)
     if probe is None:
-        return BreakerSeen(failures, opened=True)
+        return BreakerSeen(failures, opened=True, refused_after_s=refused_after_s)
     again, open_again, asked = await _until_open(watch, opened)
     return BreakerSeen(
         failures,
         opened=True,
+        refused_after_s=refused_after_s,
         probe_after_s=probe.began - opened,
         reopened_after=again if open_again or not asked else None,
     )
@@ -131,11 +139,12 @@ async def _until_open(watch: _Watch, since: float) -> tuple[int, bool, bool]:
 
 
 async def _probe(watch: _Watch, opened: float, limit: float) -> Call | None:
-    """Walk from when a probe is due until one comes; None when none comes in time."""
+    """Walk from when a probe is due until one comes; None when the caller refused to make one after the limit."""
     await anyio.sleep(max(0.0, opened + watch.promised.open_for_s - time.time()))
+    give_up = limit + _GIVE_UP_S
     while True:
         calls = await watch.since(opened)
-        if calls or time.time() > limit:
+        if calls or watch.refused > limit or time.time() > give_up:
             return calls[0] if calls else None
         await watch.walk()
         await anyio.sleep(_PAUSE_S)

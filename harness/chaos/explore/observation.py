@@ -70,6 +70,7 @@ class BreakerSeen:
         opened: whether the caller made none any more.
         hidden: whether nobody asked the caller any more, before it had opened: a breaker above it opened first.
         leaked: calls made while it had to be open.
+        refused_after_s: from the last failed call to when the caller was last asked without making the next, in seconds.
         probe_after_s: from the last failed call to the next one, in seconds; None when none came in time.
         reopened_after: calls that failed until it was open once more; None when it was not.
     """
@@ -78,6 +79,7 @@ class BreakerSeen:
     opened: bool
     hidden: bool = False
     leaked: int = 0
+    refused_after_s: float = 0.0
     probe_after_s: float | None = None
     reopened_after: int | None = None
 

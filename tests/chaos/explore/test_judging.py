@@ -274,8 +274,8 @@ GOOD = BreakerSeen(5, opened=True, probe_after_s=1.2, reopened_after=1)
         (BreakerSeen(14, opened=False), "let 14 calls fail in a row, and was not open even then"),
         (BreakerSeen(3, opened=False, hidden=True), None),
         (replace(GOOD, leaked=2), "let 2 calls through within 1 s of opening"),
-        (replace(GOOD, probe_after_s=1.4), None),
-        (replace(GOOD, probe_after_s=3.0), "let no probe through after 1 s"),
+        (replace(GOOD, probe_after_s=3.0, refused_after_s=1.4), None),  # asked late, on a busy machine
+        (replace(GOOD, probe_after_s=3.0, refused_after_s=2.9), "let no probe through after 1 s"),
         (BreakerSeen(5, opened=True), "let no probe through after 1 s"),
         (replace(GOOD, reopened_after=5), None),  # as often as before, at most
         (replace(GOOD, reopened_after=9), "stayed closed although its probe had failed"),
@@ -293,7 +293,9 @@ def test_a_circuit_breaker_is_held_to_all_it_promises(breaker: BreakerSeen, text
 
 
 def test_a_probe_may_wait_for_the_breakers_above() -> None:
-    seen = scene(edge(breaker=PROMISED), failure="breaker", breaker=replace(GOOD, probe_after_s=2.2))
+    seen = scene(
+        edge(breaker=PROMISED), failure="breaker", breaker=replace(GOOD, probe_after_s=2.4, refused_after_s=2.2)
+    )
 
     assert judged(seen, replace(REJECTED, open_s=2.0)) == []
 
