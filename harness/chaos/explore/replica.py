@@ -63,14 +63,18 @@ class Replica:
     untraced: frozenset[str] = frozenset()
     ordinary: frozenset[tuple[str, str, int]] = frozenset()
     asked: frozenset[tuple[str, str]] = frozenset()
+    _walked: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     async def walk(self, journey: str, what: str, times: int = 1, timeout_s: float = 10.0) -> list[Sample]:
         """Walk a journey, all times at once.
 
         Args:
-            what: what for; with the seed it decides the data of these walks.
+            what: what for; with the seed it decides the data of these walks, and the traces they are known by. When it is
+                for the same once more both are others: what was left of the first walks may still be under way.
         """
-        draws = random.Random(f"{self.seed}:{journey}:{what}")
+        self._walked[journey, what] += 1
+        again = f":{self._walked[journey, what]}" if self._walked[journey, what] > 1 else ""
+        draws = random.Random(f"{self.seed}:{journey}:{what}{again}")
         seeds = [draws.getrandbits(63) for _ in range(times)]
         return await self.walker.walk(self.journeys, journey, seeds, timeout_s=timeout_s)
 
