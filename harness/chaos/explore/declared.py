@@ -32,6 +32,14 @@ class Declared:
         said = fitting[0].statuses
         return bool({str(status), f"{status // 100}XX", "default"} & said)
 
+    def operation(self, method: str, path: str) -> str:
+        """A name for what a call asks for, whatever its parameters; where the document does not have it, from its shape."""
+        for known in self.operations:
+            if known.method == method and known.pattern.fullmatch(path):
+                return f"{method} {known.pattern.pattern}"
+        head, *rest = path.strip("/").split("/")
+        return f"{method} /{head}{'/*' * len(rest)}"
+
 
 def declared_statuses(document: Mapping[str, Any]) -> Declared:
     """Read an OpenAPI document; what is not of its shape counts as not there."""

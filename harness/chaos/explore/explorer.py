@@ -159,6 +159,7 @@ class Explorer:
         try:
             async with replica(self.system, rig, root=self.root, seed=self.seed, log=log) as here:
                 self._explored.failing |= here.failing
+                last: Observation | None = None
                 for edge, failure in self._waiting:
                     cell = plan_cell(here.baselines, edge, failure)
                     if cell is None:
@@ -166,7 +167,10 @@ class Explorer:
                         continue
                     done = len(self._explored.results)
                     self.progress(done, self._total, f"{edge.callee} {failure.words} ({edge.name})")
-                    self._explored.results.append(await self._settled(cell, here))
+                    if last is not None:
+                        await self._mend(last, here)
+                    result, last = await self._settled(cell, here)
+                    self._explored.results.append(result)
         finally:
             with anyio.CancelScope(shield=True):
                 await rig.close()
@@ -178,23 +182,22 @@ class Explorer:
         else:
             found.unused = tuple(dict.fromkeys((*found.unused, edge)))
 
-    async def _settled(self, cell: Cell, here: Replica) -> Result:
-        """Try a cell; what seems broken is broken when it is so twice."""
+    async def _settled(self, cell: Cell, here: Replica) -> tuple[Result, Observation]:
+        """Try a cell; what seems broken is broken when it is so twice. Also what the last try left behind."""
         first = await self._try(cell, here)
         if not first[0].hit and not first[1]:
             # Events may have come after it was lifted: nothing was tried yet.
             first = await self._try(cell, here)
         if not first[1]:
-            return Result(first[0])
+            return Result(first[0]), first[0]
         await self._mend(first[0], here)
         self.journal.write("repeated", experiment=cell.failure.name, edge=cell.edge.name)
         again = await self._try(cell, here)
-        await self._mend(again[0], here)
         before, after = ({(b.kind, b.key) for b in broken} for _, broken in (first, again))
         lasting = tuple(b for b in again[1] if (b.kind, b.key) in before)
         passing = [b for b in first[1] if (b.kind, b.key) not in after]
         passing += [b for b in again[1] if (b.kind, b.key) not in before]
-        return Result(again[0] if again[1] else first[0], lasting, tuple(passing))
+        return Result(again[0] if again[1] else first[0], lasting, tuple(passing)), again[0]
 
     async def _try(self, cell: Cell, here: Replica) -> tuple[Observation, list[Broken]]:
         seen = await try_cell(cell, here, self.effort, self.journal)
@@ -207,20 +210,33 @@ class Explorer:
         names = set(runtime.died()) if not seen.invariants else set(runtime.pids())
         if seen.recovery_s is None:
             names |= set(runtime.pids())
-        try:
+        async with anyio.create_task_group() as tasks:
             for name in sorted(names):
-                await runtime.restart(name)
+                tasks.start_soon(self._restart, name, here)
+
+    async def _restart(self, name: str, here: Replica) -> None:
+        try:
+            await here.rig.runtime.restart(name)
         except StartError as error:
             self._explored.cut_short = f"a service that had ended did not start again: {error}"
             self._waiting = iter(())
 
 
 def plan_cell(baselines: Mapping[str, Baseline], edge: Edge, failure: Failure) -> Cell | None:
-    """Choose who walks: the commonest journey that uses the edge, and one beside it that does not."""
+    """Choose who walks: the commonest journey that uses the edge, and one beside it that does not.
+
+    Beside it best goes one that comes by the edge's caller as well: only it notices when that has run out of something.
+    """
     using = [b for b in baselines.values() if edge.key in b.edges]
     if not using:
         return None
     chosen = min(using, key=lambda b: (-b.weight, len(b.edges), b.journey))
     beside = [b for b in baselines.values() if b.entry == chosen.entry and edge.key not in b.edges]
-    sibling = min(beside, key=lambda b: (b.slowest_s, b.journey)).journey if beside else ""
+    sibling = (
+        min(beside, key=lambda b: (not _comes_by(b, edge.caller), b.slowest_s, b.journey)).journey if beside else ""
+    )
     return Cell(edge, failure, chosen.journey, chosen.entry, sibling)
+
+
+def _comes_by(baseline: Baseline, service: str) -> bool:
+    return baseline.entry == service or any(service in key.split(":") for key in baseline.edges)

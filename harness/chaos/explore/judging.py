@@ -35,6 +35,7 @@ class Kind(StrEnum):
     ATTEMPTS = "attempts"
     AMPLIFICATION = "amplification"
     REPEATED = "repeated"
+    FALLBACK = "fallback"
     BULKHEAD = "bulkhead"
     READINESS = "readiness"
     RECOVERY = "recovery"
@@ -90,6 +91,8 @@ def judge(seen: Observation, promised: Promise, *, recovery_s: float, wait_s: fl
         *_attempts(seen),
         *_amplification(seen, promised),
         *_repeated(seen),
+        *_repeated_anew(seen),
+        *_fallback(seen),
         *_bulkhead(seen),
         *_readiness(seen),
         *_breaker(seen, promised.open_s),
@@ -253,6 +256,37 @@ def _repeated(seen: Observation) -> Iterator[Broken]:
                 detail = "The first may have had its effect: done twice, it has it twice."
                 yield Broken(Kind.REPEATED, text, detail, _of(seen, window.trace_id))
                 return
+
+
+def _repeated_anew(seen: Observation) -> Iterator[Broken]:
+    """A key that is made anew for each attempt protects nobody: to the callee these are two wishes."""
+    edge = seen.cell.edge
+    if edge.contract.on_failure is not OnFailure.REJECT or seen.cell.failure.effect is Effect.HARMLESS:
+        return  # a caller that may go on after a failure may go on to the next of several things it wants
+    for window in seen.windows:
+        for (method, path), keys in window.keys().items():
+            first, *others = keys
+            later = [c for c in others if first.ended is not None and c.began >= first.ended]
+            if method not in _REPEATABLE and later and len(keys) > seen.baseline.keys.get(edge.key, 1):
+                text = f"{edge.caller} repeated {method} {path} with another Idempotency-Key, {_times(len(keys))}"
+                detail = "The key must be the same in every attempt: with another one what was done is done again."
+                yield Broken(Kind.REPEATED, text, detail, _of(seen, window.trace_id), "anew")
+                return
+
+
+def _fallback(seen: Observation) -> Iterator[Broken]:
+    """Whoever can do without the callee leaves it alone once it has failed."""
+    edge = seen.cell.edge
+    if edge.contract.on_failure is not OnFailure.DEGRADE or not seen.fallbacks:
+        return
+    found = seen.fallbacks[0]
+    failed, instead = (f"{c.method} {c.path}" for c in (found.failed, found.instead))
+    text = f"{edge.caller} fell back on {edge.callee} itself: {failed} had failed, and it asked for {instead}"
+    detail = (
+        f"A fallback must not need what has just failed. {_share(len(seen.fallbacks), len(seen.windows))} "
+        "Nobody asks for that while all is well."
+    )
+    yield Broken(Kind.FALLBACK, text, detail, _of(seen, found.window.trace_id))
 
 
 def _bulkhead(seen: Observation) -> Iterator[Broken]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.chaos.client import Call
 from harness.chaos.explore.catalogue import Failure
+from harness.chaos.explore.fallbacks import Fallback
 from harness.chaos.explore.windows import Window
 from harness.system.drive import Sample
 from harness.system.model import Edge
@@ -46,6 +47,8 @@ class Baseline:
             is made once; for an edge of events how many a walk sends.
         weight: its share among all journeys.
         fan: the most different wishes the entry sent over one edge for one step.
+        keys: the most `Idempotency-Key`s with which the same was sent over an edge for one call of the caller, by the
+            edge's key; where there is none, one.
     """
 
     journey: str
@@ -54,6 +57,7 @@ class Baseline:
     steps_s: Mapping[str, float]
     edges: Mapping[str, int]
     fan: int = 1
+    keys: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def slowest_s(self) -> float:
@@ -94,6 +98,7 @@ class Observation:
         ways: calls given to the services above, down to the caller, each with the answer it gave.
         calls: calls at the edge while the failure lasted.
         undeclared: answers no document declares: service, call and status.
+        fallbacks: what the caller asked the callee for once that had failed, and never does while all is well.
         ready_during, ready_after: what the caller's readiness said; None when it has none.
         recovery_s: from lifting to the first of several good walks in a row; None when that was not seen.
         undelivered: walks of `during` whose events had not been taken in time once the failure was lifted.
@@ -112,6 +117,7 @@ class Observation:
     windows: Sequence[Window] = ()
     calls: Sequence[Call] = ()
     undeclared: Sequence[tuple[str, str, int, str]] = ()
+    fallbacks: Sequence[Fallback] = ()
     injected: float = 0.0
     lifted: float = 0.0
     ready_during: bool | None = None

@@ -17,6 +17,7 @@ import httpx
 from harness.chaos.client import Call, NotFound
 from harness.chaos.experiments import INVARIANTS_FILE
 from harness.chaos.explore.declared import Declared, declared_statuses
+from harness.chaos.explore.fallbacks import Fallback, fallbacks
 from harness.chaos.explore.observation import Baseline
 from harness.chaos.explore.windows import Window, windows
 from harness.chaos.rig import Rig, proxied_edges
@@ -45,6 +46,7 @@ class Replica:
         baselines: how each journey goes when all is well; those that do not go well are missing.
         failing: a walk of each journey that does not go well although nothing fails.
         ordinary: answers no document declares that are given although nothing fails: service, method and status.
+        asked: what is asked for over each edge although nothing fails: the edge's key and the operation.
         untraced: keys of edges that were used while journeys were walked, by calls without the journeys' trace.
     """
 
@@ -60,14 +62,19 @@ class Replica:
     failing: dict[str, Sample] = field(default_factory=dict)
     untraced: frozenset[str] = frozenset()
     ordinary: frozenset[tuple[str, str, int]] = frozenset()
+    asked: frozenset[tuple[str, str]] = frozenset()
+    _walked: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     async def walk(self, journey: str, what: str, times: int = 1, timeout_s: float = 10.0) -> list[Sample]:
         """Walk a journey, all times at once.
 
         Args:
-            what: what for; with the seed it decides the data of these walks.
+            what: what for; with the seed it decides the data of these walks, and the traces they are known by. When it is
+                for the same once more both are others: what was left of the first walks may still be under way.
         """
-        draws = random.Random(f"{self.seed}:{journey}:{what}")
+        self._walked[journey, what] += 1
+        again = f":{self._walked[journey, what]}" if self._walked[journey, what] > 1 else ""
+        draws = random.Random(f"{self.seed}:{journey}:{what}{again}")
         seeds = [draws.getrandbits(63) for _ in range(times)]
         return await self.walker.walk(self.journeys, journey, seeds, timeout_s=timeout_s)
 
@@ -161,9 +168,16 @@ class Replica:
             (service, f"{method} {path}", status, trace_id)
             for service, method, path, status, trace_id in given
             if (service, method, status) not in self.ordinary
-            if status == 500
-            or (status >= 400 and self.declared.get(service, Declared()).allows(method, path, status) is False)
+            if status == 500 or (status >= 400 and self._document_of(service).allows(method, path, status) is False)
         ]
+
+    def fallbacks(self, edge: Edge, windows: Sequence[Window]) -> list[Fallback]:
+        """What an edge's caller asked its callee for only once that had failed."""
+        usual = {operation for key, operation in self.asked if key == edge.key}
+        return fallbacks(windows, usual, self._document_of(edge.callee).operation)
+
+    def _document_of(self, service: str) -> Declared:
+        return self.declared.get(service, Declared())
 
     async def ready(self, service: Service) -> bool | None:
         """What a service's readiness says; None when it has none."""
@@ -181,18 +195,23 @@ class Replica:
         known = await self.walker.known(self.journeys)
         usual = [k for k in known if k.weight] or list(known)
         began = await self.mark()
-        walked = [s for journey in usual for s in await self.walk(journey.name, "warm-up")]
-        for journey in usual:
-            after = await self.mark()
-            samples = await self.walk(journey.name, "baseline")
-            walked += samples
+        warm = [s for journey in usual for s in await self.walk(journey.name, "warm-up")]
+        walks = {journey: await self.walk(journey.name, "baseline") for journey in usual}
+        walked = [*warm, *(s for samples in walks.values() for s in samples)]
+        queued = [e for e in self.system.edges if e.kind is EdgeKind.EVENTS and self.rig.has(e)]
+        await anyio.sleep(_EVENTS_S if queued else 0.0)
+        calls = await self.calls(walked, began)
+        for journey, samples in walks.items():
             if all(s.ok for s in samples):
-                self.baselines[journey.name] = await self._baseline(journey, samples, after)
+                self.baselines[journey.name] = self._baseline(journey, samples, calls)
             else:
                 self.failing[journey.name] = next(s for s in samples if not s.ok)
         self.untraced = await self._untraced(walked, began)
-        odd = self.undeclared(walked, await self.calls(walked, began))
+        odd = self.undeclared(walked, calls)
         self.ordinary = frozenset((service, call.partition(" ")[0], status) for service, call, status, _ in odd)
+        self.asked = frozenset(
+            (c.proxy, self._document_of(c.proxy.partition(":")[2]).operation(c.method, c.path)) for c in calls
+        )
 
     async def _untraced(self, walked: Sequence[Sample], after: int) -> frozenset[str]:
         """Edges that were used, and never by a call that can be told to have been made for one of these walks."""
@@ -202,25 +221,25 @@ class Replica:
         used = {names[c.proxy] for c in found if c.proxy in names}
         return frozenset(used - {names[c.proxy] for c in found if c.proxy in names and c.trace_id in traces})
 
-    async def _baseline(self, journey: Known, samples: Sequence[Sample], after: int) -> Baseline:
+    def _baseline(self, journey: Known, samples: Sequence[Sample], calls: Sequence[Call]) -> Baseline:
         entry = journey.entry or self.system.entry
-        queued = [e for e in self.system.edges if e.kind is EdgeKind.EVENTS and self.rig.has(e)]
-        await anyio.sleep(_EVENTS_S if queued else 0.0)
-        calls = await self.calls(samples, after)
+        traces = {s.trace_id for s in samples}
+        calls = [c for c in calls if c.trace_id in traces]
         steps: dict[str, float] = {}
         for step in (step for s in samples for step in s.steps):
             steps[step.name] = max(steps.get(step.name, 0.0), step.duration_ms / 1000)
-        edges, fan = {}, 1
+        edges, keys, fan = {}, {}, 1
         for edge in self.system.edges:
             if not any(c.proxy == edge.key for c in calls):
                 continue
             seen = self.windows(edge, samples, calls, time.time())
             edges[edge.key] = max((len(w) for x in seen for w in x.wanted().values()), default=1)
+            keys[edge.key] = max((len(calls) for x in seen for calls in x.keys().values()), default=1)
             if edge.kind is EdgeKind.EVENTS:
                 edges[edge.key] = sum(c.proxy == edge.key for c in calls)
             if edge.caller == entry:
                 fan = max([fan, *(len(x.wanted()) for x in seen)])
-        return Baseline(journey.name, entry, journey.weight, steps, edges, fan)
+        return Baseline(journey.name, entry, journey.weight, steps, edges, fan, keys)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import anyio
 
 from harness.chaos.explore.breaking import watch_breaker
+from harness.chaos.explore.catalogue import Effect
 from harness.chaos.explore.observation import Cell, Observation
 from harness.chaos.explore.promises import Promise, promise
 from harness.chaos.explore.replica import Replica
@@ -61,6 +62,8 @@ async def try_cell(cell: Cell, on: Replica, effort: Effort, journal: Journal) ->
     # Where connections are refused nobody can count them; that these journeys use the edge is known from better times.
     seen.hit = bool(seen.calls) or not cell.failure.counted
     seen.windows = on.windows(cell.edge, seen.during, calls, seen.lifted)
+    if cell.failure.effect is Effect.FAILS:
+        seen.fallbacks = on.fallbacks(cell.edge, seen.windows)
     seen.undeclared = on.undeclared(seen.during, calls, cell.edge)
     seen.died = on.rig.runtime.died()
     if not seen.died:
@@ -86,6 +89,10 @@ async def _under_failure(seen: Observation, on: Replica, effort: Effort, promise
     cell = seen.cell
     # Long enough that whoever waits for ever is told from whoever waits too long.
     timeout_s = (promised.waits_s or effort.wait_s) * max(1, seen.baseline.fan) * 2 + 2.0
+    alone: list[Sample] = []
+    if cell.edge.kind is EdgeKind.HTTP and cell.failure.effect is Effect.FAILS and not cell.failure.holds:
+        # Many at once open the circuit breaker before it can be seen how often one of them comes.
+        alone = await on.walk(cell.journey, f"{cell.name} alone", 1, timeout_s)
     sibling: list[Sample] = []
 
     async def beside() -> None:
@@ -96,7 +103,7 @@ async def _under_failure(seen: Observation, on: Replica, effort: Effort, promise
     async with anyio.create_task_group() as tasks:
         if cell.failure.holds and cell.sibling:
             tasks.start_soon(beside)
-        seen.during = await on.walk(cell.journey, cell.name, effort.at_once, timeout_s)
+        seen.during = alone + await on.walk(cell.journey, cell.name, effort.at_once, timeout_s)
     seen.siblings = sibling
     if cell.edge.kind is EdgeKind.HTTP:
         seen.ready_during = await on.ready(on.system.services[cell.edge.caller])

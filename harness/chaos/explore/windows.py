@@ -57,6 +57,14 @@ class Window:
             found[key] = (*found.get(key, ()), call)
         return found
 
+    def keys(self) -> Mapping[tuple[str, str], tuple[Call, ...]]:
+        """By method and path, the first call with each `Idempotency-Key`; calls without one are left out."""
+        found: dict[tuple[str, str], tuple[Call, ...]] = {}
+        for (method, path, key), calls in self.wanted().items():
+            if key:
+                found[method, path] = (*found.get((method, path), ()), calls[0])
+        return found
+
 
 def windows(
     caller: str,

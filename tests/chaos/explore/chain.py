@@ -31,6 +31,7 @@ def on(name):
     return os.environ.get(name) == "yes"
 
 
+WISH = ("GET", "/look") if on("READS") else ("POST", "/order")
 state = {"taken": 0, "settled": 0, "stuck": False}
 breaker = {"failed": 0, "until": 0.0, "opens_at": OPENS_AT}
 
@@ -59,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         state["taken"] += 1
         if state["stuck"]:
             return self.say(503, {"stuck": True})
-        if any(self.ask("POST", "/order") for _ in range(ATTEMPTS)):
+        if any(self.ask(*WISH) for _ in range(ATTEMPTS)):
             state["settled"] += 1
             return self.say(201, {"done": "x" * 40})
         if on("FRAGILE"):
@@ -89,7 +90,9 @@ class Handler(BaseHTTPRequestHandler):
             trace = self.headers.get("traceparent", "").split("-")
             if len(trace) == 4:
                 headers["traceparent"] = f"00-{trace[1]}-{secrets.token_hex(8)}-01"
-            if not on("KEYLESS"):
+            if on("NEW_KEYS"):
+                headers["Idempotency-Key"] = secrets.token_hex(8)
+            elif not on("KEYLESS"):
                 headers["Idempotency-Key"] = trace[1] if len(trace) == 4 else ""
         try:
             connection.request(method, path, body=b"{}" if method == "POST" else None, headers=headers)

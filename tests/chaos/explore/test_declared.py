@@ -60,3 +60,16 @@ def test_whatever_is_not_of_its_shape_counts_as_not_there(paths: dict[str, Any],
 
 def test_without_a_document_nothing_is_known() -> None:
     assert Declared().allows("GET", "/", 500) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("/orders/7", "/orders/x-8"), ("/a.b", "/a.b"), ("/unknown/1", "/unknown/2"), ("/", "/")]
+)
+def test_an_operation_has_one_name_whatever_its_parameters(one: str, other: str) -> None:
+    assert document().operation("GET", one) == document().operation("GET", other)
+
+
+@pytest.mark.parametrize("other", ["/orders/mine", "/orders", "/orders/7/items", "/unknown/7"])
+def test_operations_have_names_of_their_own(other: str) -> None:
+    assert document().operation("GET", other) != document().operation("GET", "/orders/7")
+    assert document().operation("POST", "/orders/7") != document().operation("GET", "/orders/7")

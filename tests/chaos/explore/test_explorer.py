@@ -74,5 +74,15 @@ def test_beside_it_walks_the_quickest_with_the_same_entry_that_does_not_use_the_
     assert cell.sibling == "quick"
 
 
+def test_beside_it_rather_walks_who_comes_by_the_same_caller() -> None:
+    on = edge(between="bank:vault")
+    walks = (goes("buy", "shop:bank", on.key), goes("look"), goes("balance", "shop:bank", took_s=2))
+
+    cell = plan_cell({b.journey: b for b in walks}, on, FAILURES["hang"])
+
+    assert cell is not None
+    assert cell.sibling == "balance"
+
+
 def test_an_edge_nobody_uses_is_not_tried() -> None:
     assert planned(goes("look")) is None

@@ -70,6 +70,17 @@ SINS = {
         "error-503",
         {"repeated"},
     ),
+    "makes a new key for each attempt": (Chain(middle={"NEW_KEYS": "yes"}), "middle:back", "error-503", {"repeated"}),
+    "retries that multiply before a breaker opens": (
+        Chain(
+            front={"ATTEMPTS": "2"},
+            middle={"BREAKER": "5:0.5:1"},
+            first='budget = "800ms"\nattempts = 2\non_failure = "reject"',
+        ),
+        "middle:back",
+        "error-503",
+        {"amplification"},
+    ),
     "retries that multiply along the chain": (
         Chain(front={"ATTEMPTS": "2"}, first='budget = "800ms"\nattempts = 2\non_failure = "reject"'),
         "middle:back",
@@ -90,6 +101,12 @@ SINS = {
         "front:middle",
         "error-503",
         {"served"},
+    ),
+    "a fallback that reads from the same host": (
+        Chain(front={"FALLBACK_THERE": "yes", "READS": "yes"}, first=DEGRADES),
+        "front:middle",
+        "error-503",
+        {"served", "fallback"},
     ),
     "a pool shared with those beside it": (
         Chain(
@@ -166,6 +183,11 @@ def test_a_sin_turns_its_cell_red_with_the_promise_it_breaks(sin: str, tmp_path:
 
 VIRTUES = {
     "a fallback of its own": (Chain(front={"FALLBACK": "yes"}, first=DEGRADES), "front:middle", "error-503"),
+    "reads, and a fallback of its own": (
+        Chain(front={"FALLBACK": "yes", "READS": "yes"}, first=DEGRADES),
+        "front:middle",
+        "error-503",
+    ),
     "keys on what is repeated": (Chain(), "middle:back", "reset-after"),
     "a pool of its own": (Chain(front={"POOL": "9"}), "front:middle", "hang"),
     "readiness that speaks for itself": (

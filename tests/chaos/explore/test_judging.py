@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.chaos.experiments import Expect
+from harness.chaos.explore.fallbacks import Fallback
 from harness.chaos.explore.judging import Broken, Kind, allowed_s, judge
 from harness.chaos.explore.observation import Baseline, BreakerSeen, Observation
 from harness.chaos.explore.promises import Promise
@@ -226,6 +227,55 @@ def test_posts_that_are_always_sent_several_times_are_not_repeated() -> None:
     base = Baseline("buy", "shop", 1, {}, {"shop:bank": 2})
 
     assert Kind.REPEATED not in kinds(scene(windows=[window(*calls)], baseline=base))
+
+
+NEW_KEYS = [call(T0, idempotency_key="a"), call(T0 + 0.06, idempotency_key="b")]
+
+
+def test_a_post_that_is_sent_again_with_another_key_is_told() -> None:
+    [broken] = judged(scene(windows=[window(*NEW_KEYS)], calls=NEW_KEYS))
+
+    assert (broken.kind, broken.key) == (Kind.REPEATED, "anew")
+    assert broken.text == "shop repeated POST /charges with another Idempotency-Key, twice"
+
+
+def test_posts_with_keys_of_their_own_that_do_not_wait_for_each_other_are_not_repeated() -> None:
+    together = [call(T0, idempotency_key="a"), call(T0 + 0.01, idempotency_key="b")]
+
+    assert kinds(scene(windows=[window(*together)], calls=together)) == set()
+
+
+def test_posts_with_as_many_keys_as_when_all_is_well_are_not_repeated() -> None:
+    base = Baseline("buy", "shop", 1, {"POST /orders": 0.02}, {"shop:bank": 1}, keys={"shop:bank": 2})
+
+    assert kinds(scene(windows=[window(*NEW_KEYS)], calls=NEW_KEYS, baseline=base)) == set()
+
+
+def test_a_caller_that_may_go_on_may_go_on_to_the_next_thing_it_wants() -> None:
+    on = edge(on_failure=OnFailure.DEGRADE)
+    seen = scene(on, windows=[window(*NEW_KEYS)], calls=NEW_KEYS, during=[sample(step(201))])
+
+    assert kinds(seen, DEGRADED) == set()
+
+
+def fell_back() -> Fallback:
+    failed = call(T0, method="GET", path="/stock/1")
+    instead = call(T0 + 0.1, method="GET", path="/stock")
+    return Fallback(window(failed, instead), failed, instead)
+
+
+def test_a_fallback_on_what_has_just_failed_is_told() -> None:
+    on = edge(on_failure=OnFailure.DEGRADE)
+
+    [broken] = judged(scene(on, during=[sample(step(201))], fallbacks=[fell_back()]), DEGRADED)
+
+    assert (broken.kind, broken.timing) == (Kind.FALLBACK, False)
+    assert broken.text == "shop fell back on bank itself: GET /stock/1 had failed, and it asked for GET /stock"
+    assert broken.detail.startswith("A fallback must not need what has just failed. 1 of 1 calls show this.")
+
+
+def test_who_cannot_do_without_may_look_into_what_became_of_it() -> None:
+    assert kinds(scene(fallbacks=[fell_back()])) == set()
 
 
 def test_a_journey_beside_that_fails_as_well_is_told() -> None:

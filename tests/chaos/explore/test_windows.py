@@ -100,3 +100,12 @@ def test_no_call_is_made_up_and_each_that_began_within_a_window_is_in_one(
         c.id for c in calls if any(at <= c.began <= at + 0.1 for at in inside)
     }
     assert all(w.began - 0.011 <= c.began <= w.ended + 0.011 for w in found for c in w.calls)
+
+
+def test_keys_are_told_apart_by_what_they_were_sent_for_and_calls_without_one_are_left_out() -> None:
+    first, again, other = (call(T0 + n, idempotency_key=key) for n, key in enumerate("aab"))
+    elsewhere = call(T0 + 3, path="/refunds", idempotency_key="c")
+
+    keys = window(first, again, other, elsewhere, call(T0 + 4, idempotency_key="")).keys()
+
+    assert keys == {("POST", "/charges"): (first, other), ("POST", "/refunds"): (elsewhere,)}
