@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from harness.chaos.processes import Note, ProcessFaults
 from harness.chaos.toxiproxy import ToxiproxyServer
 from harness.errors import UsageError
 from harness.system.guardian import Guardian
-from harness.system.model import Edge, RuntimeKind, System
+from harness.system.model import Edge, EdgeKind, RuntimeKind, System
 from harness.system.runtime import ProcessRuntime
 
 __all__ = ["Rig", "proxied_edges", "refuse_where_uninvited"]
@@ -83,12 +83,19 @@ class Rig:
                 )
             if target.scheme == "https":
                 continue
-            await self._create(edge, f"{target.hostname}:{target.port or 80}", target.path)
+            where = f"{target.hostname}:{target.port or 80}"
+            await self.stand_before(edge, where, partial(_url, target.path))
 
-    async def _create(self, edge: Edge, upstream: str, path: str) -> None:
+    async def stand_before(self, edge: Edge, upstream: str, told: Callable[[str], str]) -> None:
+        """Create a proxy for what is at the other end of an edge, and point the edge at it.
+
+        Args:
+            upstream: `host:port`.
+            told: makes what the caller is told of the proxy's `host:port`.
+        """
         proxy = await anyio.to_thread.run_sync(self.server.create, f"{self.prefix}{edge.key}", upstream, self.guardian)
         self._proxies[edge.key] = proxy
-        self.runtime.wire(edge.key, f"http://{self.server.address_of(proxy)}{path}")
+        self.runtime.wire(edge.key, told(self.server.address_of(proxy)))
 
     def proxy(self, edge: Edge) -> ServerProxy | None:
         """The proxy on the edge; None when there is none."""
@@ -99,8 +106,9 @@ class Rig:
         return edge.key in self._proxies
 
     def names(self) -> Mapping[str, str]:
-        """The edges' keys by the names of their proxies."""
-        return {proxy.name: key for key, proxy in self._proxies.items()}
+        """The edges' keys by the names of their proxies; those of edges between services, whose calls can be told apart."""
+        stores = {e.key for e in self.runtime.system.edges if e.kind is EdgeKind.RESOURCE}
+        return {proxy.name: key for key, proxy in self._proxies.items() if key not in stores}
 
     async def inject(self, experiment: Experiment, note: Note) -> None:
         """Put the experiment's faults in, those of edges first.
@@ -196,6 +204,10 @@ class Rig:
             return _received(text).get(proxy.name, 0) if text else None
 
         return await anyio.to_thread.run_sync(read)
+
+
+def _url(path: str, address: str) -> str:
+    return f"http://{address}{path}"
 
 
 def _clear(proxy: ServerProxy) -> None:

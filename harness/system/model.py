@@ -108,6 +108,11 @@ class Edge:
         """`caller:callee`, as the command line takes it."""
         return f"{self.caller}:{self.callee}"
 
+    @property
+    def template(self) -> str:
+        """Template of what the caller of a resource is told; by default a SQLite file of its own."""
+        return self.url or f"sqlite:///{{data}}/{self.caller}.db"
+
 
 @dataclass(frozen=True, slots=True)
 class Auth:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -95,6 +96,8 @@ class ProcessRuntime:
         root: folder of `harness.toml`.
         directory: logs and data of this start go here; made when missing.
         env: service -> further environment variables.
+
+    `starts_s`: how long each service took until it was ready, in seconds, when all were started.
     """
 
     def __init__(
@@ -111,6 +114,7 @@ class ProcessRuntime:
             n: f"http://127.0.0.1:{self._ports[n]}" if n in self._ports else s.url for n, s in system.services.items()
         }
         self.logs: dict[str, Path] = {n: directory / f"{n}.log" for n in self._started}
+        self.starts_s: dict[str, float] = {}
 
     def wire(self, edge: str, url: str) -> None:
         """Point the edge `caller:callee` at `url`; see `Runtime.wire`.
@@ -122,6 +126,19 @@ class ProcessRuntime:
         if found is None:
             raise KeyError(edge)
         self._wires[found.key] = url
+
+    def unwire(self, edge: Edge) -> None:
+        """Point an edge where it belongs again; takes effect at the caller's next start."""
+        self._wires.pop(edge.key, None)
+
+    def told(self, edge: Edge) -> str:
+        """What the caller is told of an edge: the value of its variable, at its next start."""
+        return self._edge_value(edge, self.system.services[edge.caller])
+
+    @property
+    def data(self) -> Path:
+        """Folder that `{data}` stands for."""
+        return self.directory / "data"
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[ProcessRuntime]:
@@ -154,9 +171,11 @@ class ProcessRuntime:
         for neighbour in self._waits_for(name):
             await ready[neighbour].wait()
         service = self.system.services[name]
+        begun = time.monotonic()
         if name in self._ports:
             await self._launch(service)
         await self._wait_ready(service)
+        self.starts_s[name] = time.monotonic() - begun
         ready[name].set()
 
     def _waits_for(self, name: str) -> list[str]:
@@ -249,7 +268,7 @@ class ProcessRuntime:
 
     def _edge_value(self, edge: Edge, service: Service) -> str:
         if edge.kind is EdgeKind.RESOURCE:
-            return self._fill(edge.url or f"sqlite:///{{data}}/{service.name}.db", service)
+            return self._wires.get(edge.key) or self._fill(edge.template, service)
         # A neighbour nobody started: a port where nothing listens, so calls are refused at once.
         target = self._wires.get(edge.key) or self.addresses.get(edge.callee) or "http://127.0.0.1:9"
         if not edge.url:
@@ -260,9 +279,8 @@ class ProcessRuntime:
     def _fill(self, text: str, service: Service) -> str:
         if "{" not in text:
             return text
-        data = self.directory / "data"
-        data.mkdir(parents=True, exist_ok=True)
-        known = {"{port}": str(self._ports.get(service.name, "")), "{data}": str(data), "{root}": str(self.root)}
+        self.data.mkdir(parents=True, exist_ok=True)
+        known = {"{port}": str(self._ports.get(service.name, "")), "{data}": str(self.data), "{root}": str(self.root)}
         known |= {f"{{services.{n}.url}}": url for n, url in self.addresses.items()}
         for placeholder, value in known.items():
             text = text.replace(placeholder, value)
@@ -315,6 +333,18 @@ class ProcessRuntime:
         """
         if name in self._processes:
             limit_file_size(self._processes[name].pid, size)
+
+    async def launch(self, name: str) -> None:
+        """Start a service that was stopped, and do not wait for it: it may end, or never become ready.
+
+        Raises:
+            StartError: when it cannot be started at all.
+        """
+        await self._launch(self.system.services[name])
+
+    def exit_code(self, name: str) -> int | None:
+        """How the process of a service ended by itself, negative for a signal; None while it runs."""
+        return self._processes[name].returncode if name in self._processes else None
 
     async def restart(self, name: str) -> None:
         """Start a service again that was stopped or has died, and wait until it is ready.

@@ -18,7 +18,7 @@ from target_system.kit.asyncapi import CLOUDEVENTS_JSON
 from target_system.kit.client import Neighbour, NeighbourError
 from target_system.kit.edge import log
 from target_system.kit.policy import Policy
-from target_system.kit.store import Store
+from target_system.kit.store import Store, StoreUnavailable
 from target_system.kit.tracing import Trace, current_trace, set_trace
 
 __all__ = ["Outbox", "relay"]
@@ -129,7 +129,7 @@ class _Relay:
             self._outbox.published = anyio.Event()
             try:
                 more = await self._deliver_batch()
-            except SQLAlchemyError:
+            except (StoreUnavailable, SQLAlchemyError):
                 log.exception("the outbox cannot be read")
                 more, self._failures = False, self._failures + 1
             if self._failures:

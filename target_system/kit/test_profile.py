@@ -1,4 +1,4 @@
-"""Routes for contract verification, there only with PROFILE=test: provider states and messages, in pact's protocol."""
+"""Routes for checks from outside, there only with PROFILE=test: provider states and messages (pact), what is stored."""
 
 import base64
 import json
@@ -41,7 +41,7 @@ class _MessageRequest(BaseModel):
 
 
 def add_test_routes(app: FastAPI, states: StateHandlers, store: "Store | None", outbox: "Outbox | None") -> None:
-    """Add `/_provider_states`, and `/_messages` where there is an outbox; neither shows in the OpenAPI document."""
+    """Add `/_provider_states`, `/_stored` and `/_messages`; none shows in the OpenAPI document."""
     router = Router()
 
     async def set_up(name: str, params: dict[str, JsonValue]) -> None:
@@ -56,6 +56,13 @@ def add_test_routes(app: FastAPI, states: StateHandlers, store: "Store | None", 
         if change.action == "setup":
             await set_up(change.state, change.params)
         return {}
+
+    @router.get("/_stored/{table}/{column}", include_in_schema=False)
+    async def stored(table: str, column: str) -> dict[str, int]:
+        """Answer how many rows there are of each value: what is true of the service, also after it was started again."""
+        if store is None or not store.has(table, column):
+            raise Problem(404, "no-such-column", f"There is no column {column} in a table {table}.")
+        return await store.counts(table, column)
 
     @router.post("/_messages", include_in_schema=False)
     async def messages(request: _MessageRequest) -> Response:

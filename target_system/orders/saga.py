@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from target_system.kit.client import NeighbourError, NeighbourRefused
 from target_system.kit.edge import log
+from target_system.kit.store import StoreUnavailable
 from target_system.kit.tracing import set_trace
 from target_system.orders.book import InFlight, OrderBook, OutOfOurHands
 from target_system.orders.clients import CardDeclined, Declined, InventoryClient, PaymentsClient
@@ -143,7 +144,7 @@ async def _sweep(saga: Saga, book: OrderBook) -> None:
     while True:
         try:
             abandoned = await book.take_abandoned(_SWEEP_AT_ONCE)
-        except SQLAlchemyError:
+        except (StoreUnavailable, SQLAlchemyError):
             log.exception("the order book cannot be read")
             abandoned = []
         async with anyio.create_task_group() as tasks:
@@ -160,5 +161,5 @@ async def _go_on(saga: Saga, work: InFlight) -> None:
         await saga.resume(work)
     except OutOfOurHands:
         log.info("order decided elsewhere", order_id=work.order.id)
-    except SQLAlchemyError:
+    except (StoreUnavailable, SQLAlchemyError):
         log.exception("order not written down", order_id=work.order.id)

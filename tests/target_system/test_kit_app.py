@@ -185,6 +185,15 @@ def test_test_routes_are_there_only_in_the_test_profile(serve):
     assert "/_provider_states" not in tested.get("/openapi.json").json()["paths"]
 
 
+def test_what_is_stored_can_be_counted_in_the_test_profile(serve):
+    tested, in_production = serve("tested", build_orders), serve("production", build_orders, PROFILE="")
+    assert tested.get("/_stored/orders/status").json() == {}
+    for unknown in ("/_stored/orders/stars", "/_stored/secrets/status"):
+        assert_problem(tested.get(unknown), 404)
+    assert_problem(in_production.get("/_stored/orders/status"), 404)
+    assert "/_stored/{table}/{column}" not in tested.get("/openapi.json").json()["paths"]
+
+
 @pytest.mark.parametrize("build_service", [build_psp, build_payments, build_orders])
 def test_openapi_documents_are_valid_and_declare_every_kind_of_refusal(serve, build_service):
     document = serve("service", build_service).get("/openapi.json").json()

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from target_system.kit.idempotency import Answer, IdempotencyKeys
 from target_system.kit.outbox import Outbox, relay
 from target_system.kit.problems import Problem
-from target_system.kit.store import Store
+from target_system.kit.store import Store, StoreUnavailable
 from target_system.kit.tracing import Trace, set_trace
 
 
@@ -72,6 +72,33 @@ def test_a_store_that_cannot_be_opened_is_not_ready(tmp_path):
         return ready
 
     assert anyio.run(go) is False
+
+
+def test_readiness_asks_for_what_is_in_the_store(url):
+    metadata = MetaData()
+    counter = Table("counter", metadata, Column("value", Integer, nullable=False))
+
+    async def go():
+        async with Store(url, metadata) as store:
+            before = await store.ready()
+            async with store.write() as connection:
+                await connection.run_sync(counter.drop)
+            return before, await store.ready()
+
+    assert anyio.run(go) == (True, False)
+
+
+@pytest.mark.parametrize("open_transaction", [Store.read, Store.write])
+def test_a_store_that_is_not_there_is_a_problem_to_try_again(tmp_path, open_transaction):
+    nowhere = f"sqlite+aiosqlite:///{tmp_path / 'missing' / 'store.db'}"
+
+    async def go():
+        async with open_transaction(Store(nowhere, MetaData())):
+            raise AssertionError
+
+    with pytest.raises(StoreUnavailable) as caught:
+        anyio.run(go)
+    assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "1"})
 
 
 def test_a_key_stands_for_one_request_its_work_and_its_first_answer(url):
@@ -196,6 +223,28 @@ def test_a_refused_event_holds_back_its_own_aggregate_only(url, sink):
 
     anyio.run(go)
     assert sink.numbers == [2]
+
+
+def test_the_relay_outlives_a_store_that_is_away_for_a_while(url, sink):
+    metadata = MetaData()
+    outbox = Outbox(metadata, "/test")
+    looks = []
+
+    class Forgetful(Store):
+        def write(self):
+            looks.append(self)
+            if len(looks) == 2:  # the first opens the store, the second is the relay's first look
+                raise StoreUnavailable
+            return super().write()
+
+    async def go():
+        async with Forgetful(url, metadata) as store, relay(outbox, store, [sink.url]):
+            await until(lambda: len(looks) > 1)
+            await publish(outbox, store, "one", 1)
+            await until(lambda: sink.bodies)
+
+    anyio.run(go)
+    assert sink.numbers == [1]
 
 
 def test_events_survive_a_sink_that_is_down_and_a_restart(url, sink):

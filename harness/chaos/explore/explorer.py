@@ -8,17 +8,21 @@ from pathlib import Path
 
 import anyio
 
-from harness.chaos.explore.catalogue import FAILURES, Failure
+from harness.chaos.explore.catalogue import Failure
 from harness.chaos.explore.judging import Broken, judge
 from harness.chaos.explore.observation import Baseline, Cell, Observation
 from harness.chaos.explore.promises import promise
 from harness.chaos.explore.replica import Replica, recording, replica
+from harness.chaos.explore.stores.catalogue import EVERY_FAILURE, fits, fitting
+from harness.chaos.explore.stores.judging import judge_store, store_promise
+from harness.chaos.explore.stores.trying import plan_store_cell, try_store
+from harness.chaos.explore.stores.whereabouts import store_edges, why_not
 from harness.chaos.explore.trying import Effort, try_cell
 from harness.chaos.journal import Journal
 from harness.chaos.rig import Rig, proxied_edges
 from harness.errors import StartError, UsageError, did_you_mean
 from harness.system.drive import Sample
-from harness.system.model import Edge, System
+from harness.system.model import Edge, EdgeKind, System
 
 __all__ = ["Explored", "Explorer", "Result", "chosen_edges", "chosen_failures", "copies"]
 
@@ -67,27 +71,26 @@ def chosen_failures(names: Iterable[str]) -> tuple[Failure, ...]:
     """
     wanted = tuple(names)
     for name in wanted:
-        if name not in FAILURES:
+        if name not in EVERY_FAILURE:
             raise UsageError(
-                f'there is no failure "{name}".{did_you_mean(name, FAILURES)} Known: {", ".join(FAILURES)}.'
+                f'there is no failure "{name}".{did_you_mean(name, EVERY_FAILURE)} Known: {", ".join(EVERY_FAILURE)}.'
             )
-    return tuple(f for f in FAILURES.values() if not wanted or f.name in wanted)
+    return tuple(f for f in EVERY_FAILURE.values() if not wanted or f.name in wanted)
 
 
 def chosen_edges(system: System, only: Mapping[str, str]) -> tuple[Edge, ...]:
-    """Edges that can be put behind a proxy, narrowed by `only`.
+    """Edges that can be put behind a proxy, and those to stores that can be taken away, narrowed by `only`.
 
     Raises:
-        UsageError: when an edge is asked for that there is not, or that no proxy can be put on.
+        UsageError: when an edge is asked for that there is not, or that cannot be tried.
     """
     wanted = only.get("edge", "")
-    known = proxied_edges(system)
+    known = (*proxied_edges(system), *store_edges(system))
     chosen = tuple(e for e in known if wanted in {"", e.key, e.name})
     if wanted and not chosen:
         keys = [e.key for e in known]
-        why = "no proxy can be put on" if system.edge(wanted) else "there is no edge"
         raise UsageError(
-            f'{why} "{wanted}".{did_you_mean(wanted, keys)} Edges that can be tried: {", ".join(keys) or "none"}.'
+            f"{_why_not(system, wanted)}.{did_you_mean(wanted, keys)} Edges that can be tried: {', '.join(keys) or 'none'}."
         )
     return chosen
 
@@ -99,14 +102,30 @@ def pairings(edges: Iterable[Edge], failures: Sequence[Failure]) -> list[tuple[E
         UsageError: when that is nothing.
     """
     edges = list(edges)
-    found = [(e, f) for e in edges for f in failures if f.fits(e)]
+    found = fitting(edges, failures)
     if edges and failures and not found:
-        names = ", ".join(e.name for e in edges)
-        raise UsageError(
+        raise UsageError(_nothing_to_try(edges, failures))
+    return found
+
+
+def _nothing_to_try(edges: Sequence[Edge], failures: Sequence[Failure]) -> str:
+    names = ", ".join(e.name for e in edges)
+    if all(f.lasts for f in failures) and any(e.kind is not EdgeKind.RESOURCE for e in edges):
+        return (
             f"{names} promises no circuit breaker, so there is none to try. Say what it promises in harness.toml: "
             f'services.{edges[0].caller}.uses.{edges[0].callee}.breaker = {{ failures = 5, open_for = "1s" }}'
         )
-    return found
+    known = ", ".join(f.name for f in EVERY_FAILURE.values() if any(fits(e, f) for e in edges))
+    return f"{', '.join(f.name for f in failures)} makes no sense on {names}. What can be tried there: {known}."
+
+
+def _why_not(system: System, wanted: str) -> str:
+    edge = system.edge(wanted)
+    if edge is None:
+        return f'there is no edge "{wanted}"'
+    if edge.kind is EdgeKind.RESOURCE:
+        return f'{edge.callee} cannot be taken away from {edge.caller}, as "{wanted}" asks: {why_not(system, edge)}'
+    return f'no proxy can be put on "{wanted}"'
 
 
 def copies(system: System, cells: int, jobs: int) -> int:
@@ -138,12 +157,12 @@ class Explorer:
     _explored: Explored = field(default_factory=Explored)
 
     async def explore(self, edges: Sequence[Edge], failures: Sequence[Failure], number: int) -> Explored:
-        """Try every failure on every edge.
+        """Try every failure on every edge it makes sense on.
 
         Args:
             number: how many copies of the system share the work.
         """
-        planned = pairings(edges, failures)
+        planned = fitting(edges, failures)
         self._waiting, self._total = iter(planned), len(planned)
         async with anyio.create_task_group() as tasks:
             for n in range(number):
@@ -161,7 +180,7 @@ class Explorer:
                 self._explored.failing |= here.failing
                 last: Observation | None = None
                 for edge, failure in self._waiting:
-                    cell = plan_cell(here.baselines, edge, failure)
+                    cell = self._plan(here, edge, failure)
                     if cell is None:
                         self._not_tried(edge, here)
                         continue
@@ -174,6 +193,11 @@ class Explorer:
         finally:
             with anyio.CancelScope(shield=True):
                 await rig.close()
+
+    def _plan(self, here: Replica, edge: Edge, failure: Failure) -> Cell | None:
+        if edge.kind is EdgeKind.RESOURCE:
+            return plan_store_cell(self.system, here.baselines, edge, failure)
+        return plan_cell(here.baselines, edge, failure)
 
     def _not_tried(self, edge: Edge, here: Replica) -> None:
         found = self._explored
@@ -200,9 +224,16 @@ class Explorer:
         return Result(again[0] if again[1] else first[0], lasting, tuple(passing)), again[0]
 
     async def _try(self, cell: Cell, here: Replica) -> tuple[Observation, list[Broken]]:
+        if cell.edge.kind is EdgeKind.RESOURCE:
+            return await self._try_store(cell, here)
         seen = await try_cell(cell, here, self.effort, self.journal)
         promised = promise(self.system, cell.entry, cell.edge, cell.failure)
         return seen, judge(seen, promised, recovery_s=self.effort.recovery_s, wait_s=self.effort.wait_s)
+
+    async def _try_store(self, cell: Cell, here: Replica) -> tuple[Observation, list[Broken]]:
+        seen = await try_store(cell, here, self.effort, self.journal)
+        promised = store_promise(self.system, cell.entry, cell.edge, cell.failure)
+        return seen, judge_store(seen, promised, recovery_s=self.effort.recovery_s, wait_s=self.effort.wait_s)
 
     async def _mend(self, seen: Observation, here: Replica) -> None:
         """After what never goes by itself: what has died, or does not add up any more, would spoil all that follows."""

@@ -106,6 +106,7 @@ class Observation:
         died: services that ended.
         hit: whether the failure met anybody.
         breaker: what the caller's circuit breaker did; None where that was not tried.
+        notes: what else is worth knowing of how it was tried.
     """
 
     cell: Cell
@@ -128,3 +129,4 @@ class Observation:
     died: Sequence[str] = ()
     hit: bool = False
     breaker: BreakerSeen | None = None
+    notes: list[str] = field(default_factory=list)

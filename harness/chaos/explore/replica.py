@@ -19,6 +19,7 @@ from harness.chaos.experiments import INVARIANTS_FILE
 from harness.chaos.explore.declared import Declared, declared_statuses
 from harness.chaos.explore.fallbacks import Fallback, fallbacks
 from harness.chaos.explore.observation import Baseline
+from harness.chaos.explore.stores.outage import wire_stores
 from harness.chaos.explore.windows import Window, windows
 from harness.chaos.rig import Rig, proxied_edges
 from harness.errors import UsageError
@@ -251,6 +252,7 @@ async def replica(system: System, rig: Rig, *, root: Path, seed: int, log: Path)
         log: output of the journeys.
     """
     await rig.wire(proxied_edges(system))
+    await wire_stores(system, rig)
     async with (
         rig.runtime.running() as runtime,
         walker(base_urls=runtime.addresses, entry=system.entry, root=root, log=log) as walks,

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.chaos.explore.catalogue import Failure
-from harness.chaos.explore.explorer import Explored, Explorer, chosen_edges, chosen_failures, copies
+from harness.chaos.explore.explorer import Explored, Explorer, chosen_edges, chosen_failures, copies, pairings
+from harness.chaos.explore.stores.catalogue import fitting
+from harness.chaos.explore.stores.telling import untried
 from harness.chaos.explore.telling import Telling
 from harness.chaos.explore.trying import Effort
 from harness.chaos.journal import Journal
@@ -40,14 +42,16 @@ def planned(context: StageContext) -> tuple[tuple[Edge, ...], tuple[Failure, ...
     """Edges and failures to try; none where exploration is switched off, or an experiment is asked for.
 
     Raises:
-        UsageError: when a failure is named that there is not.
+        UsageError: when a failure is named that there is not, or that cannot be tried on the edges.
     """
     settings = context.settings_as(ChaosSettings)
     asked = context.only.get("fault", "")
     failures = chosen_failures([asked] if asked else settings.failures)
     if "experiment" in context.only or not (settings.explore or asked):
         return (), ()
-    return chosen_edges(context.system, context.only), failures
+    edges = chosen_edges(context.system, context.only)
+    tried = {edge for edge, _ in pairings(edges, failures)}
+    return tuple(e for e in edges if e in tried), failures
 
 
 async def explore(
@@ -62,7 +66,7 @@ async def explore(
     if not edges:
         return Exploration({})
     settings = context.settings_as(ChaosSettings)
-    number = settings.copies or copies(context.system, len(edges) * len(failures), context.jobs)
+    number = settings.copies or copies(context.system, len(fitting(edges, failures)), context.jobs)
     log = context.directory / "toxiproxy-explore.log"
     async with toxiproxy_server(seed=context.seed, log=log, builtin=True) as server:
         explorer = Explorer(
@@ -90,6 +94,9 @@ def _rig(context: StageContext, server: ToxiproxyServer, guardian: Guardian, num
 
 def _conclude(context: StageContext, explored: Explored, edges: tuple[Edge, ...]) -> Exploration:
     telling = Telling(context.redactor, context.again)
+    if "edge" not in context.only:
+        for finding in untried(context.system):
+            context.found(finding)
     for finding in telling.findings(explored):
         context.found(finding)
     path = write_grid(context.directory / "promises.json", telling.grid(explored, edges))

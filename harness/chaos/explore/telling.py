@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from harness.chaos.explore.catalogue import FAILURES
 from harness.chaos.explore.explorer import Explored, Result
 from harness.chaos.explore.judging import Broken
 from harness.chaos.explore.observation import Observation
+from harness.chaos.explore.stores.catalogue import EVERY_FAILURE
+from harness.chaos.explore.stores.telling import not_asked
 from harness.chaos.tell import exchange_of, listed
 from harness.evidence import Finding, Measure, Place, Redactor, Severity
 from harness.evidence.grid import Grid, GridCell, GridState
 from harness.system.drive import Sample
-from harness.system.model import Edge
+from harness.system.model import Edge, EdgeKind
 
 __all__ = ["Telling"]
 
@@ -66,6 +67,8 @@ class Telling:
     def _no_traffic(self, results: Sequence[Result]) -> Finding:
         """One finding for an edge: when nobody comes there, a cache for instance, that is so under most failures."""
         cell = results[0].seen.cell
+        if cell.edge.kind is EdgeKind.RESOURCE:
+            return not_asked(cell, results[0].seen.notes, self._again(edge=cell.edge.key, fault=cell.failure.name))
         alone = len(results) == 1
         words = (
             f"{cell.edge.callee} {cell.failure.words}"
@@ -143,7 +146,7 @@ class Telling:
         return Grid(
             title="Promises under failure",
             rows=tuple(e.name for e in edges),
-            columns=tuple(name for name in FAILURES if name in tried),
+            columns=tuple(name for name in EVERY_FAILURE if name in tried),
             cells=tuple(self._cell(r) for r in explored.results),
         )
 
@@ -206,3 +209,4 @@ def _figures(result: Result) -> Iterator[str]:
         yield f"breaker open after {seen.breaker.failures} failed calls{probed}"
     if seen.recovery_s is not None:
         yield f"recovered {seen.recovery_s:.2f} s after"
+    yield from seen.notes

@@ -17,7 +17,7 @@ from harness.chaos.journal import Journal
 from harness.system.drive import Sample
 from harness.system.model import EdgeKind
 
-__all__ = ["Effort", "try_cell"]
+__all__ = ["Effort", "recover", "try_cell"]
 
 _PAUSE_S = 0.1
 #: How long a recovery that comes too late is watched beyond its limit, so that it can be said how late it came.
@@ -67,7 +67,7 @@ async def try_cell(cell: Cell, on: Replica, effort: Effort, journal: Journal) ->
     seen.undeclared = on.undeclared(seen.during, calls, cell.edge)
     seen.died = on.rig.runtime.died()
     if not seen.died:
-        await _recover(seen, on, effort, promised.open_s)
+        await recover(seen, on, effort, promised.open_s)
         if cell.edge.kind is EdgeKind.EVENTS:
             # Also what was asked afterwards: what still waits there would stand before the events of whatever is tried next.
             told = [s for s in (*seen.during, *seen.after) if s.ok]
@@ -109,7 +109,12 @@ async def _under_failure(seen: Observation, on: Replica, effort: Effort, promise
         seen.ready_during = await on.ready(on.system.services[cell.edge.caller])
 
 
-async def _recover(seen: Observation, on: Replica, effort: Effort, open_s: float) -> None:
+async def recover(seen: Observation, on: Replica, effort: Effort, open_s: float) -> None:
+    """Walk until as many at once go well as before, or the time is over; then ask the caller whether it is ready.
+
+    Args:
+        open_s: how long circuit breakers on the way may keep it from going well, in seconds.
+    """
     limit = seen.lifted + effort.recovery_s + open_s + _CONFIRM_S
     tries = 0
     while time.time() < limit:

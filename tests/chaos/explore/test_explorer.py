@@ -9,6 +9,7 @@ import pytest
 from harness.chaos.explore.catalogue import FAILURES
 from harness.chaos.explore.explorer import chosen_edges, chosen_failures, copies, plan_cell
 from harness.chaos.explore.observation import Baseline
+from harness.chaos.explore.stores.catalogue import EVERY_FAILURE
 from harness.errors import UsageError
 from harness.system.model import Service, System
 from tests.chaos.explore.scenes import edge
@@ -27,7 +28,7 @@ def planned(*baselines: Baseline):
 
 
 def test_all_failures_are_tried_when_none_is_named_and_in_one_order() -> None:
-    assert chosen_failures([]) == tuple(FAILURES.values())
+    assert chosen_failures([]) == tuple(EVERY_FAILURE.values())
     assert [f.name for f in chosen_failures(["slow", "hang"])] == ["hang", "slow"]
 
 

@@ -1,0 +1,212 @@
+"""Tries a store away on one replica: from a service that runs, from one that starts, and then it is back; judges nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import anyio
+
+from harness.chaos.explore.catalogue import Failure
+from harness.chaos.explore.observation import Baseline, Cell
+from harness.chaos.explore.replica import Replica
+from harness.chaos.explore.stores.catalogue import AWAY
+from harness.chaos.explore.stores.judging import can_do_without, store_promise
+from harness.chaos.explore.stores.observation import Started, StoreObservation
+from harness.chaos.explore.stores.outage import Outage, outage_of
+from harness.chaos.explore.trying import Effort, recover
+from harness.chaos.journal import Journal
+from harness.errors import StartError
+from harness.system.drive import Sample
+from harness.system.model import Edge, EdgeKind, Service, System
+from harness.system.readiness import probe, wait_until
+
+__all__ = ["plan_store_cell", "try_store"]
+
+_POLL_S = 0.05
+#: How long readiness may take to notice: it may look at the store now and then only.
+_NOTICE_S = 2.0
+#: How long a service that says it is not ready is watched on, and the most one that says nothing at all is.
+_STEADY_S = 0.4
+_SILENT_S = 5.0
+_SLACK_S = 1.0
+
+
+def plan_store_cell(system: System, baselines: Mapping[str, Baseline], edge: Edge, failure: Failure) -> Cell | None:
+    """Choose who walks: the commonest journey that comes to the service, and one beside it that does not."""
+    into = {e.key for e in system.edges_to(edge.caller)}
+
+    def comes(base: Baseline) -> bool:
+        return base.entry == edge.caller or not into.isdisjoint(base.edges)
+
+    using = [b for b in baselines.values() if comes(b)]
+    if not using:
+        return None
+    chosen = min(using, key=lambda b: (-b.weight, len(b.edges), b.journey))
+    beside = [b for b in baselines.values() if b.entry == chosen.entry and not comes(b)]
+    sibling = min(beside, key=lambda b: (b.slowest_s, b.journey)).journey if beside else ""
+    return Cell(edge, failure, chosen.journey, chosen.entry, sibling)
+
+
+async def try_store(cell: Cell, on: Replica, effort: Effort, journal: Journal) -> StoreObservation:
+    """Carry one cell out. Whatever happens, the store is brought back."""
+    return await _Trial(cell, on, effort, journal).whole()
+
+
+class _Trial:
+    def __init__(self, cell: Cell, on: Replica, effort: Effort, journal: Journal) -> None:
+        self._cell, self._on, self._effort, self._journal = cell, on, effort, journal
+        self._service: Service = on.system.services[cell.edge.caller]
+        self._promised = store_promise(on.system, cell.entry, cell.edge, cell.failure)
+        self._outage: Outage = outage_of(cell.edge, cell.failure, on.rig)
+        self._seen = StoreObservation(cell, on.baselines[cell.journey], sibling_baseline=on.baselines.get(cell.sibling))
+
+    async def whole(self) -> StoreObservation:
+        seen, after = self._seen, await self._on.mark()
+        await self._from_running(after)
+        seen.died = self._on.rig.runtime.died()
+        if not seen.died:
+            if seen.hit:
+                await recover(seen, self._on, self._effort, self._promised.open_s)
+            if self._cell.failure is AWAY:
+                await self._from_starting()
+        if not seen.died and not seen.unstarted:
+            seen.untold = await self._untold(after)
+            seen.invariants = await self._on.broken_invariants(self._effort.invariants_s)
+        self._write(
+            "failure judged",
+            failed=sum(not s.ok for s in seen.during),
+            ready=seen.ready_during,
+            recovery_s=seen.recovery_s,
+            died=seen.died,
+        )
+        return seen
+
+    async def _from_running(self, after: int) -> None:
+        seen, on = self._seen, self._on
+        seen.injected = self._write("failure injected")
+        try:
+            why_not = await self._outage.cut()
+            seen.hit = not why_not
+            if why_not:
+                seen.notes.append(why_not)
+            else:
+                await self._walk()
+                calls = await on.calls(seen.during, after)
+                into = {e.key for e in on.system.edges_to(self._service.name)}
+                seen.given = [c for c in calls if c.proxy in into]
+                seen.undeclared = on.undeclared(seen.during, calls)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._outage.restore()
+            seen.lifted = self._write("failure lifted")
+
+    async def _walk(self) -> None:
+        seen, cell, on = self._seen, self._cell, self._on
+        timeout_s = (self._promised.waits_s or self._effort.wait_s) * max(1, seen.baseline.fan) * 2 + 2.0
+        siblings: list[Sample] = []
+
+        async def beside() -> None:
+            siblings.extend(await on.walk(cell.sibling, cell.name, 2, timeout_s))
+
+        async with anyio.create_task_group() as tasks:
+            if cell.sibling:
+                tasks.start_soon(beside)
+            seen.during = await on.walk(cell.journey, cell.name, self._effort.at_once, timeout_s)
+        seen.siblings = siblings
+        seen.ready_during = await self._readiness(wanted=can_do_without(cell.edge))
+
+    async def _readiness(self, *, wanted: bool) -> bool | None:
+        """What the service's readiness says; one that says something else than is wanted is given time to notice."""
+        limit = time.monotonic() + _NOTICE_S
+        while True:
+            said = await self._on.ready(self._service)
+            if said is None or said is wanted or time.monotonic() > limit:
+                return said
+            await anyio.sleep(_POLL_S)
+
+    async def _from_starting(self) -> None:
+        seen, runtime, name = self._seen, self._on.rig.runtime, self._service.name
+        running_s, ready_again = seen.recovery_s, seen.ready_after
+        self._write("service started", service=name)
+        try:
+            await runtime.end(name)
+            await self._outage.cut_for_start()
+            await runtime.launch(name)
+            seen.started = await self._watch()
+        except (
+            StartError
+        ) as error:  # the command itself: that it could be started before makes this a machine's trouble
+            seen.unstarted = str(error)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._outage.restore_for_start()
+            self._write("store is back", service=name)
+        await self._back()
+        if seen.unstarted:
+            seen.recovery_s, seen.ready_after = None, None
+            return
+        tried_running, seen.lifted, seen.hit = seen.hit, time.time(), True
+        await recover(seen, self._on, self._effort, self._promised.open_s)
+        if tried_running:
+            seen.recovery_s = _worse(running_s, seen.recovery_s)
+            seen.ready_after = seen.ready_after if ready_again is not False else False
+
+    async def _watch(self) -> Started:
+        """Look at a service that was just started, for as long as it may take to start."""
+        runtime, service = self._on.rig.runtime, self._service
+        begun = time.monotonic()
+        silent_until = begun + min(_SILENT_S, 2 * runtime.starts_s[service.name]) + _SLACK_S
+        answered = 0.0
+        while True:
+            code = runtime.exit_code(service.name)
+            if code is not None:
+                return Started(ready=False, exit_code=code)
+            seen = await probe(runtime.addresses[service.name], service.ready)
+            now = time.monotonic()
+            if not seen:
+                return Started(ready=True if service.ready else None)
+            if seen.startswith("HTTP"):
+                answered = answered or now
+            if now > silent_until or (answered and now - answered > _STEADY_S):
+                return Started(ready=False)
+            await anyio.sleep(_POLL_S)
+
+    async def _back(self) -> None:
+        """The store is back: a service that can find it by itself is given the time; the others are started again."""
+        seen, runtime, name = self._seen, self._on.rig.runtime, self._service.name
+        started = seen.started
+        if started is not None and started.exit_code is None and self._outage.returns:
+            missing = await wait_until(
+                runtime.addresses[name],
+                self._service.ready,
+                limit_s=self._effort.recovery_s,
+                gave_up=lambda: "ended" if runtime.exit_code(name) is not None else "",
+            )
+            if not missing and (not started.ready or can_do_without(self._cell.edge)):
+                return
+            # One that was ready without its store may never have looked for it: what is tried next needs one that has.
+            if missing:
+                seen.started = Started(started.ready, runtime.exit_code(name), late=True)
+        try:
+            await runtime.restart(name)
+        except StartError as error:
+            seen.unstarted = str(error)
+
+    async def _untold(self, after: int) -> Mapping[str, list[Sample]]:
+        """Walks that went well and whose events did not come to the service, also not afterwards."""
+        seen, on = self._seen, self._on
+        told = [s for s in (*seen.during, *seen.after) if s.ok]
+        found = {}
+        for edge in on.system.edges_to(self._service.name):
+            if edge.kind is EdgeKind.EVENTS and edge.key in seen.baseline.edges:
+                found[edge.caller] = await on.undelivered(edge, told, after, self._effort.invariants_s)
+        return {caller: lost for caller, lost in found.items() if lost}
+
+    def _write(self, what: str, **facts: object) -> float:
+        cell = self._cell
+        return self._journal.write(what, experiment=cell.failure.name, edge=cell.edge.name, **facts)
+
+
+def _worse(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else max(one, other)
