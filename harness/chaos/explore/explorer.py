@@ -257,15 +257,16 @@ def plan_cell(baselines: Mapping[str, Baseline], edge: Edge, failure: Failure) -
     """Choose who walks: the commonest journey that uses the edge, and one beside it that does not.
 
     Beside it best goes one that comes by the edge's caller as well: only it notices when that has run out of something.
+    Who hands over events does not wait for them, so there the quickest tells most.
     """
     using = [b for b in baselines.values() if edge.key in b.edges]
     if not using:
         return None
     chosen = min(using, key=lambda b: (-b.weight, len(b.edges), b.journey))
     beside = [b for b in baselines.values() if b.entry == chosen.entry and edge.key not in b.edges]
-    sibling = (
-        min(beside, key=lambda b: (not _comes_by(b, edge.caller), b.slowest_s, b.journey)).journey if beside else ""
-    )
+    if edge.kind is EdgeKind.HTTP:
+        beside = [b for b in beside if _comes_by(b, edge.caller)] or beside
+    sibling = min(beside, key=lambda b: (b.slowest_s, b.journey)).journey if beside else ""
     return Cell(edge, failure, chosen.journey, chosen.entry, sibling)
 
 

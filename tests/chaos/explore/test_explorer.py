@@ -11,7 +11,7 @@ from harness.chaos.explore.explorer import chosen_edges, chosen_failures, copies
 from harness.chaos.explore.observation import Baseline
 from harness.chaos.explore.stores.catalogue import EVERY_FAILURE
 from harness.errors import UsageError
-from harness.system.model import Service, System
+from harness.system.model import EdgeKind, Service, System
 from tests.chaos.explore.scenes import edge
 
 ON = edge()
@@ -83,6 +83,16 @@ def test_beside_it_rather_walks_who_comes_by_the_same_caller() -> None:
 
     assert cell is not None
     assert cell.sibling == "balance"
+
+
+def test_beside_events_walks_the_quickest_as_nobody_waits_for_them() -> None:
+    on = replace(edge(between="bank:vault"), kind=EdgeKind.EVENTS)
+    walks = (goes("buy", "shop:bank", on.key), goes("look"), goes("balance", "shop:bank", took_s=2))
+
+    cell = plan_cell({b.journey: b for b in walks}, on, FAILURES["hang"])
+
+    assert cell is not None
+    assert cell.sibling == "look"
 
 
 def test_an_edge_nobody_uses_is_not_tried() -> None:
