@@ -148,7 +148,7 @@ def test_no_descriptor_is_left_after_many_connections(built_in: Running, echoing
         b"GET / HTTP/9.9\r\n\r\n",
         b"POST /proxies HTTP/1.1\r\nHost: x\r\nContent-Length: nonsense\r\n\r\n",
         b"GET /%ff%fe/../.. HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /proxies HTTP/1.1\r\nHost: x\r\n" + b"A: " + b"b" * 200_000 + b"\r\n\r\n",
+        b"GET /proxies HTTP/1.1\r\nHost: x\r\n" + b"A: " + b"b" * 2_000_000 + b"\r\n\r\n",
     ],
     ids=["tls", "version", "length", "path", "header"],
 )
