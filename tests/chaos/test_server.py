@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import queue
 import signal
 import socket
 import time
@@ -49,6 +50,23 @@ def test_a_reply_comes_through_toxics_after_the_client_has_ended(built_in: Runni
             assert read_all(conn) == b"got 3"
 
 
+def test_a_client_goes_on_after_its_upstream_has_ended(built_in: Running) -> None:
+    heard: queue.Queue[bytes] = queue.Queue()
+
+    def end_first(conn: socket.socket) -> None:
+        conn.sendall(b"bye")
+        conn.shutdown(socket.SHUT_WR)
+        heard.put(read_all(conn))
+
+    with upstream(end_first) as target:
+        proxy = built_in.client.create(target, "ended-first")
+        with dial(proxy.listen) as conn:
+            assert read_all(conn) == b"bye"
+            conn.sendall(b"x" * 70_000)
+            conn.shutdown(socket.SHUT_WR)
+            assert len(heard.get(timeout=10)) == 70_000
+
+
 def test_reset_peer_reaches_connections_that_were_open_before(echoing: ServerProxy) -> None:
     with dial(echoing.listen) as conn:
         ask(conn)
@@ -58,9 +76,9 @@ def test_reset_peer_reaches_connections_that_were_open_before(echoing: ServerPro
             conn.recv(1)
 
 
-def test_the_same_seed_and_traffic_draw_the_same_toxicity_and_jitter() -> None:
-    def run() -> list[bool]:
-        with started("built-in", "-seed", "11") as server, upstream(echo) as target:
+def test_the_same_seed_and_traffic_draw_the_same_toxicity_and_another_seed_another() -> None:
+    def run(seed: str) -> list[bool]:
+        with started("built-in", "-seed", seed) as server, upstream(echo) as target:
             proxy = server.client.create(target, "p")
             proxy.add_toxic(type="limit_data", toxicity=0.5, attributes={"bytes": 3})
             seen = []
@@ -70,9 +88,9 @@ def test_the_same_seed_and_traffic_draw_the_same_toxicity_and_jitter() -> None:
                     seen.append(len(read_exactly(conn, 5)) == 3)
             return seen
 
-    first, second = run(), run()
+    first, second, other = run("11"), run("11"), run("12")
 
-    assert first == second
+    assert first == second != other
     assert 5 < sum(first) < 25
 
 
