@@ -74,11 +74,18 @@ def test_no_byte_is_lost_doubled_or_overtaken_whatever_changes_meanwhile(steps, 
             elif what == "wait":
                 await asyncio.sleep(size / 1000)
             elif what in {"add", "slice"}:
-                one = slicer(f"t{number}") if what == "slice" else toxic(f"t{number}", size, size // 2, 0.8)
+                one = (
+                    slicer(f"t{number}")
+                    if what == "slice"
+                    else toxic(f"t{number}", size, number % 3 // 2 * size // 2, 0.8)
+                )
                 toxics.append(one)
                 link.append(one)
             elif toxics and what == "change":
-                link.changed(toxics[size % len(toxics)])
+                one = toxics[size % len(toxics)]
+                if one.type == "latency":
+                    one.fault = toxic("", number % 4, number % 2, 1.0).fault
+                link.changed(one)
             elif toxics:
                 await link.remove(toxics.pop(size % len(toxics)))
         link.feed_end(Ending.END)

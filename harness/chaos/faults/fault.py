@@ -83,6 +83,10 @@ class Fault:
         """Seconds from a chunk's arrival to its leaving, when that is all this fault does; draws from `rng` as needed."""
         raise NotImplementedError
 
+    def always_late(self) -> float | None:
+        """Seconds by which this fault makes every chunk late, when it is the same for all and nothing is drawn."""
+        return None
+
     async def pipe(self, stub: Stub) -> None:
         """Move chunks until the stream has ended or the stub says `Interrupted`."""
         raise NotImplementedError

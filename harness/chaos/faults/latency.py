@@ -22,6 +22,11 @@ class Latency(Fault):
 
     def lateness(self, rng: random.Random) -> float:
         """See `Fault.lateness`."""
-        if self.jitter <= 0:
-            return self.latency / 1000
+        late = self.always_late()
+        if late is not None:
+            return late
         return (self.latency + rng.randrange(self.jitter * 2) - self.jitter) / 1000
+
+    def always_late(self) -> float | None:
+        """See `Fault.always_late`."""
+        return self.latency / 1000 if self.jitter <= 0 else None

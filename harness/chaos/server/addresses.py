@@ -15,7 +15,8 @@ _REASONS = {
     errno.EADDRNOTAVAIL: "cannot assign requested address",
 }
 _LOOKUP_LIMIT_S = 10.0
-_OLD_NUMBERS = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(0[xX][0-9a-fA-F]+|[0-9.]*\d)")
+_PLAIN = r"(0|[1-9]\d{0,2})"
+_OLD_NUMBERS = re.compile(rf"(?!{_PLAIN}\.{_PLAIN}\.{_PLAIN}\.{_PLAIN}$)(0[xX][0-9a-fA-F]+|[0-9.]*\d)")
 
 
 class ApiError(Exception):
@@ -84,7 +85,7 @@ async def resolve(address: str) -> str:
     host, port = split(address)
     if not host:
         return f":{port}"
-    # The system's resolver also takes "127.1" and "0" for addresses; "0" would open the port to everybody.
+    # The system's resolver also takes "127.1", "127.0.0.01" and "0" for addresses; "0" would open the port to everybody.
     if _OLD_NUMBERS.fullmatch(host):
         raise ApiError(f"lookup {host}: no such host", 500)
     try:

@@ -17,7 +17,17 @@ from harness.chaos.server.link import Direction, Toxic
 from harness.chaos.server.metrics import render
 from harness.chaos.server.openapi import document
 from harness.chaos.server.proxy import Proxy
-from harness.chaos.server.wire import fault_from, proxy_json, read_array, read_object, toxic_json
+from harness.chaos.server.wire import (
+    fault_from,
+    new_fault,
+    proxy_json,
+    read_proxies,
+    read_proxy,
+    read_toxic,
+    read_toxic_update,
+    read_wish,
+    toxic_json,
+)
 
 __all__ = ["Answer", "Api", "Metrics"]
 
@@ -25,19 +35,17 @@ __all__ = ["Answer", "Api", "Metrics"]
 VERSION = "2.12.0"
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
-_POPULATE_ITEM = 'struct { toxiproxy.Proxy; Enabled *bool "json:\\"enabled\\"" }'
-
-_UPDATE_TYPE = 'struct { Attributes interface {} "json:\\"attributes\\""; Toxicity float32 "json:\\"toxicity\\"" }'
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, body and content type of an answer; `request_id` when somebody was asked, not only a wrong path."""
+    """An answer: `request_id` when somebody was asked, not only a wrong path; `location` when to ask elsewhere."""
 
     status: int
     body: bytes = b""
     content_type: str = ""
     request_id: str = ""
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +160,8 @@ class Api:
         return Answer(200, _dump({name: proxy.http.told() for name, proxy in sorted(self.proxies.items())}), _JSON)
 
     async def _record(self, _path: tuple[str, ...], body: bytes) -> Answer:
-        wish = read_object(body, "harness.Calls")
-        if not any(key.lower() == "record" for key in wish.values):
+        wish = read_wish(body)
+        if "record" not in wish.values:
             raise ApiError("missing required field: record", 400)
         if wish.flag("record", False):
             self.calls.start()
@@ -185,7 +193,7 @@ class Api:
         return Answer(200, _dump({n: proxy_json(p) for n, p in sorted(self.proxies.items())}), _JSON)
 
     async def _create(self, _path: tuple[str, ...], body: bytes) -> Answer:
-        wish = read_object(body, "toxiproxy.Proxy")
+        wish = read_proxy(body)
         name, listen, upstream = wish.text("name"), wish.text("listen"), wish.text("upstream")
         enabled = wish.flag("enabled", True)
         for key, value in (("name", name), ("upstream", upstream)):
@@ -197,6 +205,8 @@ class Api:
         return Answer(201, _dump(proxy_json(proxy)), _JSON)
 
     async def _add(self, proxy: Proxy, enabled: bool) -> Proxy:
+        """Start a proxy, in the place of another of its name where there is one; that stays when this cannot start."""
+        before = self.proxies.get(proxy.name)
         # Claimed before the listener is up, so that two clients cannot create the same name at once.
         self.proxies[proxy.name] = proxy
         try:
@@ -204,12 +214,15 @@ class Api:
                 async with proxy.lock:
                     await proxy.start()
         except ApiError:
-            del self.proxies[proxy.name]
+            if before is None:
+                del self.proxies[proxy.name]
+            else:
+                self.proxies[proxy.name] = before
             raise
         return proxy
 
     async def _populate(self, body: bytes, done: list[Proxy]) -> None:
-        wishes = read_array(body, f"[]{_POPULATE_ITEM}", _POPULATE_ITEM)
+        wishes = read_proxies(body)
         specs = [(w.text("name"), w.text("listen"), w.text("upstream"), w.flag("enabled", True)) for w in wishes]
         for number, (name, _, upstream, _) in enumerate(specs, 1):
             for key, value in (("name", name), ("upstream", upstream)):
@@ -221,8 +234,8 @@ class Api:
                 if not await existing.differs(listen, upstream):
                     done.append(existing)
                     continue
-                await existing.stop()
-                del self.proxies[name]
+                async with existing.lock:
+                    await existing.stop()
             done.append(await self._add(Proxy(name, listen, upstream, self.seed, self.calls, self.dialling), enabled))
 
     async def _show(self, path: tuple[str, ...], _body: bytes) -> Answer:
@@ -231,10 +244,9 @@ class Api:
     async def _update(self, path: tuple[str, ...], body: bytes) -> Answer:
         proxy = self._proxy(path)
         async with proxy.lock:
-            wish = read_object(body, "toxiproxy.Proxy")
+            wish = read_proxy(body)
             listen, upstream = wish.text("listen", proxy.listen), wish.text("upstream", proxy.upstream)
             enabled = wish.flag("enabled", proxy.enabled)
-            wish.text("name")
             if await proxy.differs(listen, upstream):
                 await proxy.stop()
                 proxy.listen, proxy.upstream = listen, upstream
@@ -257,19 +269,17 @@ class Api:
     async def _add_toxic(self, path: tuple[str, ...], body: bytes) -> Answer:
         proxy = self._proxy(path)
         async with proxy.lock:
-            wish = read_object(body, "toxics.ToxicWrapper")
+            wish = read_toxic(body)
             type_, stream = wish.text("type"), wish.text("stream", "downstream")
             toxicity = wish.number("toxicity", 1.0)
             name = wish.text("name") or f"{type_}_{stream}"
-            wish.object("attributes", "ToxicWrapper", "toxics.NoopToxic")
             if stream.upper() not in Direction.__members__:
                 raise ApiError("stream was invalid, can be either upstream or downstream", 400)
             if type_ not in FAULTS:
                 raise ApiError("invalid toxic type", 400)
             if proxy.find(name) is not None:
                 raise ApiError("toxic already exists", 409)
-            fault = fault_from(type_, wish)
-            toxic = Toxic(name, type_, stream, toxicity, Direction[stream.upper()], fault)
+            toxic = Toxic(name, type_, stream, toxicity, Direction[stream.upper()], new_fault(type_, body))
             await proxy.add(toxic)
             return Answer(200, _dump(toxic_json(toxic)), _JSON)
 
@@ -280,10 +290,10 @@ class Api:
         proxy = self._proxy(path)
         async with proxy.lock:
             toxic = self._toxic(path)
-            wish = read_object(body, _UPDATE_TYPE)
-            fault = fault_from(toxic.type, wish, toxic.fault)
+            wish = read_toxic_update(body, toxic.type)
+            # All of it or nothing: the original keeps what it had read before a mistake.
+            toxic.fault = fault_from(toxic.fault, wish)
             toxic.toxicity = wish.number("toxicity", toxic.toxicity)
-            toxic.fault = fault
             await proxy.changed(toxic)
             return Answer(200, _dump(toxic_json(toxic)), _JSON)
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import h11
 
@@ -18,6 +18,8 @@ __all__ = ["Limits", "serve_client"]
 
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _BODY_LIMIT = 16 * 1024 * 1024
+#: Bytes of a request's head; Go's limit.
+_HEAD_LIMIT = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,10 @@ class _TooLargeError(Exception):
     """The body is larger than anybody's list of proxies."""
 
 
+class _UnreadableError(Exception):
+    """The request is not one that can be answered and followed by another."""
+
+
 _LIMITS = Limits()
 
 
@@ -40,16 +46,15 @@ async def serve_client(
     api: Api, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits = _LIMITS
 ) -> None:
     """Answer a client's requests, one after another, until it leaves or takes too long."""
-    connection = h11.Connection(h11.SERVER)
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_LIMIT)
     try:
         while await _serve_one(api, connection, reader, writer, limits):
             connection.start_next_cycle()
-    except (OSError, TimeoutError, h11.RemoteProtocolError, asyncio.IncompleteReadError) as error:
-        if isinstance(error, h11.RemoteProtocolError) and connection.our_state is h11.IDLE:
-            writer.write(
-                b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
-            )
-            writer.write(b"400 Bad Request")
+    except (OSError, TimeoutError, h11.RemoteProtocolError, _UnreadableError, asyncio.IncompleteReadError) as error:
+        if isinstance(error, _UnreadableError):
+            writer.write(_turned_away(HTTPStatus.BAD_REQUEST))
+        elif isinstance(error, h11.RemoteProtocolError) and connection.our_state is h11.IDLE:
+            writer.write(_turned_away(HTTPStatus(error.error_status_hint)))
     finally:
         with suppress(OSError, TimeoutError):
             writer.close()
@@ -57,6 +62,11 @@ async def serve_client(
             async with asyncio.timeout(limits.write):
                 await writer.wait_closed()
         writer.transport.abort()
+
+
+def _turned_away(status: HTTPStatus) -> bytes:
+    text = f"{status} {status.phrase}"
+    return f"HTTP/1.1 {text}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n{text}".encode()
 
 
 async def _serve_one(
@@ -79,16 +89,40 @@ async def _serve_one(
         )
         return False
     headers = dict(request.headers)
-    # Split before decoding, so that a name may hold an encoded slash.
-    url = urlsplit(request.target.decode("latin-1"))
-    if _BROKEN_ESCAPE.search(url.path):
-        await _send(connection, writer, limits, request, Answer(400, b"400 Bad Request", "text/plain; charset=utf-8"))
-        return False
-    path = tuple(unquote(part) for part in url.path.removeprefix("/").split("/"))
-    agent = headers.get(b"user-agent", b"").decode("latin-1")
-    answer = await api.handle(request.method.decode(), path, body, agent, url.query)
+    written, query = _asked_for(request.target.decode("latin-1"))
+    if _BROKEN_ESCAPE.search(written):
+        raise _UnreadableError
+    cleaned = _cleaned(written)
+    if cleaned != written:
+        answer = Answer(301, location=cleaned + (f"?{query}" if query else ""))
+    else:
+        # Split before decoding, so that a name may hold an encoded slash.
+        path = tuple(unquote(part) for part in written.removeprefix("/").split("/"))
+        agent = headers.get(b"user-agent", b"").decode("latin-1")
+        answer = await api.handle(request.method.decode(), path, body, agent, query)
     await _send(connection, writer, limits, request, answer)
     return connection.our_state is h11.DONE and connection.their_state is h11.DONE
+
+
+def _asked_for(target: str) -> tuple[str, str]:
+    """Path and query of a request's target, which may be a whole URL; a `#` is nothing special in it."""
+    if not target.startswith("/"):
+        _, _, rest = target.partition("://")
+        target = "/" + rest.partition("/")[2] if rest else target
+    path, _, query = target.partition("?")
+    return path, query
+
+
+def _cleaned(path: str) -> str:
+    """A path without empty parts and dots; where it is not written so, the original's router sends its clients there."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        name = unquote(part)
+        if name == "..":
+            del parts[-1:]
+        elif name not in {"", "."}:
+            parts.append(part)
+    return "/" + "/".join(parts) + ("/" if parts and path.endswith("/") else "")
 
 
 async def _next(connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> object:
@@ -119,6 +153,8 @@ async def _send(
         headers.append(("Content-Type", answer.content_type))
     if answer.content_type.startswith("text/plain"):
         headers.append(("X-Content-Type-Options", "nosniff"))
+    if answer.location:
+        headers.append(("Location", answer.location))
     if answer.request_id:
         headers.append(("X-Toxiproxy-Request-Id", answer.request_id))
     if answer.status != HTTPStatus.NO_CONTENT:

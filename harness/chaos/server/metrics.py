@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import platform
+import resource
 from collections.abc import Iterable
 
 from harness.chaos.server.link import Direction
@@ -41,17 +44,27 @@ def _bytes(what: str, counts: list[tuple[Proxy, list[int]]]) -> list[str]:
 
 
 def _process() -> list[str]:
+    """What the original shows of its process, as far as this one has it: a task is what comes next to a goroutine."""
     import psutil
 
     me = psutil.Process()
     cpu = me.cpu_times()
+    language = f'go_info{{version="python{platform.python_version()}"}}'
     values = {
         "process_cpu_seconds_total": ("counter", cpu.user + cpu.system),
         "process_resident_memory_bytes": ("gauge", me.memory_info().rss),
         "process_open_fds": ("gauge", me.num_fds()),
+        "process_virtual_memory_bytes": ("gauge", me.memory_info().vms),
+        "process_max_fds": ("gauge", resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         "process_start_time_seconds": ("gauge", me.create_time()),
+        "go_goroutines": ("gauge", len(asyncio.all_tasks())),
+        language: ("gauge", 1),
     }
-    return [line for n, (kind, v) in values.items() for line in (f"# TYPE {n} {kind}", f"{n} {v:g}")]
+    return [
+        line
+        for name, (kind, value) in values.items()
+        for line in (f"# TYPE {name.partition('{')[0]} {kind}", f"{name} {value:.15g}")
+    ]
 
 
 def _escaped(text: str) -> str:

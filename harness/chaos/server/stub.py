@@ -7,9 +7,10 @@ import random
 import time
 from collections import deque
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from harness.chaos.faults import Chunk, Interrupted
+from harness.chaos.server.delays import Row, Waiting
 
 if TYPE_CHECKING:
     from harness.chaos.server.link import Link, Toxic
@@ -26,19 +27,6 @@ class _Mode(Enum):
     PIPE = 3
 
 
-class _Waiting(NamedTuple):
-    """A chunk on its way through a run of delays: when it leaves each of them, in order; it sits in the last."""
-
-    chunk: Chunk | None
-    way: list[tuple[float, LiveStub]]
-
-    def as_it_came(self) -> Chunk | None:
-        """The chunk, arrived at the last of its delays when it left the one before."""
-        if self.chunk is None or len(self.way) == 1:
-            return self.chunk
-        return Chunk(self.chunk.data, self.way[-2][0])
-
-
 class LiveStub:
     """A toxic's place in one link; implements `harness.chaos.faults.Stub`.
 
@@ -46,22 +34,26 @@ class LiveStub:
     not apply, bytes pass straight through.
 
     A fault that only delays needs no task: when a chunk comes, it is known when it leaves, and through all delays that follow.
-    So it goes at once to the last of a run of delays and waits there on one timer. Before anything in the chain changes,
-    `settle` puts every chunk back to where it would be by now.
+    So it goes at once to the last of a row of delays and waits there on one timer; where none of them varies, the row is
+    remembered. Before anything in the chain changes, `settle` puts every chunk back to where it would be by now.
+
+    `busy_until`: when the latest chunk leaves that came this way; no later one may leave before.
     """
 
     __slots__ = (
         "_arrival",
-        "_busy_until",
         "_expiry",
         "_interrupted",
         "_leaving",
         "_loop",
         "_mode",
         "_queue",
+        "_row",
         "_task",
         "_timer",
+        "_varies",
         "_waiting",
+        "busy_until",
         "closed",
         "following",
         "link",
@@ -76,8 +68,10 @@ class LiveStub:
         self.following: LiveStub | None = None
         self.closed = False
         self._queue: deque[Chunk | None] = deque()
-        self._waiting: deque[_Waiting] = deque()
-        self._busy_until = 0.0
+        self._waiting: deque[Waiting] = deque()
+        self.busy_until = 0.0
+        self._row: Row | None = None
+        self._varies = False
         self._loop = asyncio.get_running_loop()
         self._arrival: asyncio.Future[None] | None = None
         self._timer: asyncio.Future[None] | None = None
@@ -209,15 +203,21 @@ class LiveStub:
 
         To be called on every stub of a chain, first to last, before the chain or a toxic in it changes.
         """
+        self._forget_row()
+        self._varies = False
         ahead, self._waiting = self._waiting, deque()
         self._disarm()
         now = time.monotonic()
+        touched: set[LiveStub] = set()
         for item in ahead:
-            here = next((i for i, (due, _) in enumerate(item.way) if due > now), len(item.way) - 1)
-            for _, stub in item.way[here + 1 :]:
-                stub._busy_until = 0.0
-            item.way[here][1]._waiting.append(_Waiting(item.chunk, item.way[: here + 1]))
-        for stub in {stub for item in ahead for _, stub in item.way}:
+            way = item.way()
+            here = next((i for i, (due, _) in enumerate(way) if due > now), len(way) - 1)
+            for _, stub in way[here + 1 :]:
+                stub.busy_until = 0.0
+            due, stub = way[here]
+            stub._waiting.append(Waiting(item.chunk, due, way[: here + 1]))
+            touched.add(stub)
+        for stub in touched:
             stub._arm()
 
     # --- How it works ----------------------------------------------------------------------------------------------
@@ -275,42 +275,90 @@ class LiveStub:
         """What was being waited for goes on at once; what stood behind it waits anew, from when it came."""
         self._disarm()
         waiting, self._waiting = self._waiting, deque()
-        self._busy_until = 0.0
+        self.busy_until = 0.0
         self._queue.extend(item.as_it_came() for item in waiting)
         if waiting:
             first = self._take()
             self._forward(first and Chunk(first.data, time.monotonic()))
 
     def _delay(self, chunk: Chunk | None) -> None:
+        row = self._row or self._new_row()
+        if row is None or chunk is None or chunk.arrived < row.not_before:
+            self._forget_row()
+            self._delay_singly(chunk)
+            return
+        row.latest = row.not_before = chunk.arrived
+        row.last._keep(Waiting(chunk, chunk.arrived + row.total, row))
+
+    def _delay_singly(self, chunk: Chunk | None) -> None:
         due = time.monotonic() if chunk is None else chunk.arrived
         way: list[tuple[float, LiveStub]] = []
         stub = self
         while True:
             if chunk is not None:
                 due += stub.toxic.fault.lateness(stub.rng)
-            due = stub._busy_until = max(due, stub._busy_until)
+            due = stub.busy_until = max(due, stub.busy_until)
             way.append((due, stub))
-            passed: list[tuple[float, LiveStub]] = []
-            following = stub.following
-            while following is not None and following._mode is _Mode.PASS:
-                passed.append((due, following))
-                following = following.following
+            passed, following = stub._next_delay()
             # Who waits here physically must reach the next delay first.
-            if following is None or following._mode is not _Mode.DELAY or stub._waiting:
+            if following is None or stub._waiting:
                 break
-            way += passed
+            following._forget_row()
+            way += [(due, one) for one in passed]
             stub = following
-        if not stub._waiting and due <= time.monotonic():
-            stub._pass_on(_Waiting(chunk, way))
+        stub._keep(Waiting(chunk, due, way))
+
+    def _next_delay(self) -> tuple[list[LiveStub], LiveStub | None]:
+        """The delay that comes next, and what lets bytes pass before it; none when something else comes."""
+        passed: list[LiveStub] = []
+        following = self.following
+        while following is not None and following._mode is _Mode.PASS:
+            passed.append(following)
+            following = following.following
+        return passed, following if following is not None and following._mode is _Mode.DELAY else None
+
+    def _new_row(self) -> Row | None:
+        if self._varies:
+            return None
+        stubs: list[LiveStub] = []
+        delays: list[float] = []
+        stub: LiveStub | None = self
+        while stub is not None:
+            stub._forget_row()
+            late = stub.toxic.fault.always_late()
+            if late is None:
+                self._varies = True
+                return None
+            stubs.append(stub)
+            delays.append(late)
+            passed, following = stub._next_delay()
+            if following is not None:
+                if stub._waiting:
+                    return None
+                stubs += passed
+                delays += [0.0] * len(passed)
+            stub = following
+        self._row = Row(stubs, delays)
+        return self._row
+
+    def _forget_row(self) -> None:
+        row, self._row = self._row, None
+        if row is not None:
+            row.tell()
+
+    def _keep(self, item: Waiting) -> None:
+        """Let a chunk wait here, its last delay, until it is due."""
+        if not self._waiting and item.due <= time.monotonic():
+            self._pass_on(item)
             return
-        self.link.account(len(chunk.data) if chunk else 0)
-        stub._waiting.append(_Waiting(chunk, way))
-        if stub._expiry is None:
-            stub._arm()
+        self.link.account(len(item.chunk.data) if item.chunk else 0)
+        self._waiting.append(item)
+        if self._expiry is None:
+            self._arm()
 
     def _arm(self) -> None:
         if self._waiting and self._expiry is None:
-            wait = self._waiting[0].way[-1][0] - time.monotonic()
+            wait = self._waiting[0].due - time.monotonic()
             self._expiry = self._loop.call_later(max(wait, 0), self._expire)
 
     def _disarm(self) -> None:
@@ -322,23 +370,22 @@ class LiveStub:
         self._expiry = None
         # Timers have steps of a millisecond: whatever is due within half of one goes now.
         limit = time.monotonic() + 0.0005
-        while self._waiting and self._waiting[0].way[-1][0] <= limit and not self.closed:
+        while self._waiting and self._waiting[0].due <= limit and not self.closed:
             self._release(self._waiting.popleft())
         self._arm()
 
-    def _release(self, item: _Waiting) -> None:
+    def _release(self, item: Waiting) -> None:
         self.link.account(-len(item.chunk.data) if item.chunk else 0)
         self._pass_on(item)
 
-    def _pass_on(self, item: _Waiting) -> None:
-        due, _ = item.way[-1]
+    def _pass_on(self, item: Waiting) -> None:
         if item.chunk is None:
-            for _, stub in item.way:
+            for _, stub in item.way():
                 stub.closed = True
             self._forward(None)
         else:
             # Not when the timer fired but when it should have: lateness does not add up along a chain.
-            self._forward(Chunk(item.chunk.data, due))
+            self._forward(Chunk(item.chunk.data, item.due))
 
 
 def _wake(future: asyncio.Future[None] | None) -> None:
