@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ from harness.system.model import Edge, EdgeKind, RuntimeKind, Service, System
 from harness.system.ports import free_port, is_free, listening
 from harness.system.readiness import wait_until
 
-__all__ = ["ProcessRuntime", "Runtime", "check_startable"]
+__all__ = ["Beside", "ProcessRuntime", "Runtime", "check_startable"]
 
 
 class Runtime(Protocol):
@@ -88,6 +89,23 @@ def _check_commands(services: Iterable[Service], root: Path) -> None:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A second process of a service.
+
+    Args:
+        address: its base URL.
+    """
+
+    address: str
+    process: anyio.abc.Process
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended by itself, negative for a signal; None while it runs."""
+        return self.process.returncode
+
+
 class ProcessRuntime:
     """Services as child processes on free ports, wired to each other through environment variables.
 
@@ -126,14 +144,6 @@ class ProcessRuntime:
         if found is None:
             raise KeyError(edge)
         self._wires[found.key] = url
-
-    def unwire(self, edge: Edge) -> None:
-        """Point an edge where it belongs again; takes effect at the caller's next start."""
-        self._wires.pop(edge.key, None)
-
-    def told(self, edge: Edge) -> str:
-        """What the caller is told of an edge: the value of its variable, at its next start."""
-        return self._edge_value(edge, self.system.services[edge.caller])
 
     @property
     def data(self) -> Path:
@@ -196,12 +206,17 @@ class ProcessRuntime:
         return [n for n in uses[name] if name not in reaches(n)]
 
     async def _launch(self, service: Service) -> None:
-        words = [self._fill(word, service) for word in service.command]
+        self._processes[service.name] = await self._spawn(
+            service, self._ports[service.name], self.logs[service.name], {}
+        )
+
+    async def _spawn(self, service: Service, port: int, log: Path, env: Mapping[str, str]) -> anyio.abc.Process:
+        words = [self._fill(word, port) for word in service.command]
         if words[0] in {"python", "python3"}:
             words[0] = sys.executable
         try:
-            self._processes[service.name] = await start_child(
-                words, cwd=self.root / service.cwd, log=self.logs[service.name], env=self._environment(service)
+            return await start_child(
+                words, cwd=self.root / service.cwd, log=log, env=self._environment(service, port) | dict(env)
             )
         except InfrastructureError as error:
             raise StartError(
@@ -258,29 +273,29 @@ class ProcessRuntime:
             f"(services.{service.name}.port_env), or put {{port}} into its command."
         )
 
-    def _environment(self, service: Service) -> dict[str, str]:
-        env = {service.port_env: str(self._ports[service.name])}
+    def _environment(self, service: Service, port: int) -> dict[str, str]:
+        env = {service.port_env: str(port)}
         for edge in self.system.edges_from(service.name):
             if edge.env:
-                env[edge.env] = self._edge_value(edge, service)
+                env[edge.env] = self._edge_value(edge, port)
         extra = {**service.env, **self._env.get(service.name, {})}
-        return env | {k: self._fill(v, service) for k, v in extra.items()}
+        return env | {k: self._fill(v, port) for k, v in extra.items()}
 
-    def _edge_value(self, edge: Edge, service: Service) -> str:
+    def _edge_value(self, edge: Edge, port: int) -> str:
         if edge.kind is EdgeKind.RESOURCE:
-            return self._wires.get(edge.key) or self._fill(edge.template, service)
+            return self._wires.get(edge.key) or self._fill(edge.template, port)
         # A neighbour nobody started: a port where nothing listens, so calls are refused at once.
         target = self._wires.get(edge.key) or self.addresses.get(edge.callee) or "http://127.0.0.1:9"
         if not edge.url:
             return target
         # Many services are told "host:port", without a scheme.
-        return self._fill(edge.url, service).replace("{url}", target).replace("{address}", urlsplit(target).netloc)
+        return self._fill(edge.url, port).replace("{url}", target).replace("{address}", urlsplit(target).netloc)
 
-    def _fill(self, text: str, service: Service) -> str:
+    def _fill(self, text: str, port: int) -> str:
         if "{" not in text:
             return text
         self.data.mkdir(parents=True, exist_ok=True)
-        known = {"{port}": str(self._ports.get(service.name, "")), "{data}": str(self.data), "{root}": str(self.root)}
+        known = {"{port}": str(port), "{data}": str(self.data), "{root}": str(self.root)}
         known |= {f"{{services.{n}.url}}": url for n, url in self.addresses.items()}
         for placeholder, value in known.items():
             text = text.replace(placeholder, value)
@@ -334,17 +349,24 @@ class ProcessRuntime:
         if name in self._processes:
             limit_file_size(self._processes[name].pid, size)
 
-    async def launch(self, name: str) -> None:
-        """Start a service that was stopped, and do not wait for it: it may end, or never become ready.
+    @asynccontextmanager
+    async def beside(self, name: str, env: Mapping[str, str]) -> AsyncIterator[Beside]:
+        """Run a second process of a service on a port of its own, and end it; whether it becomes ready is not waited for.
+
+        Args:
+            env: variables it is told otherwise than the first.
 
         Raises:
             StartError: when it cannot be started at all.
         """
-        await self._launch(self.system.services[name])
-
-    def exit_code(self, name: str) -> int | None:
-        """How the process of a service ended by itself, negative for a signal; None while it runs."""
-        return self._processes[name].returncode if name in self._processes else None
+        port = free_port()
+        log = self.directory / f"{name}-beside.log"
+        process = await self._spawn(self.system.services[name], port, log, env)
+        try:
+            yield Beside(f"http://127.0.0.1:{port}", process)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await end_group(process)
 
     async def restart(self, name: str) -> None:
         """Start a service again that was stopped or has died, and wait until it is ready.

@@ -16,6 +16,7 @@ import anyio
 import pytest
 
 from harness.errors import ConfigError, StartError
+from harness.system.readiness import wait_until
 from harness.system.runtime import ProcessRuntime
 from tests.helpers import HARNESS, write_project
 
@@ -101,6 +102,49 @@ def test_an_edge_can_be_wired_to_something_else(tmp_path: Path) -> None:
             return await anyio.to_thread.run_sync(environment_of, runtime.addresses["front"])
 
     assert anyio.run(scenario)["BACK_URL"] == "http://127.0.0.1:1"
+
+
+def test_a_resource_can_be_elsewhere_too(tmp_path: Path) -> None:
+    runtime = runtime_for(tmp_path)
+    runtime.wire("front:db", "postgres://127.0.0.1:1/front")
+
+    async def scenario() -> dict[str, object]:
+        async with runtime.running():
+            return await anyio.to_thread.run_sync(environment_of, runtime.addresses["front"])
+
+    assert anyio.run(scenario)["DATABASE_URL"] == "postgres://127.0.0.1:1/front"
+
+
+def test_a_second_process_of_a_service_has_a_port_of_its_own_and_is_gone_with_its_block(tmp_path: Path) -> None:
+    runtime = runtime_for(tmp_path)
+
+    async def scenario() -> tuple[dict[str, object], str, bool]:
+        async with runtime.running():
+            async with runtime.beside("back", {"DATABASE_URL": "nowhere"}) as second:
+                assert await wait_until(second.address, "/ready", limit_s=10) == ""
+                assert second.exit_code is None
+                seen = await anyio.to_thread.run_sync(environment_of, second.address)
+            return seen, second.address, refused(runtime.addresses["back"])
+
+    seen, address, first_is_gone = anyio.run(scenario)
+    port = address.rpartition(":")[2]
+    assert (seen["OTHER"], seen["DATABASE_URL"]) == (port, "nowhere")
+    assert list(seen["argv"])[-1] == port  # type: ignore[call-overload]
+    assert refused(address)
+    assert not first_is_gone
+
+
+def test_a_second_process_that_ends_by_itself_says_how(tmp_path: Path) -> None:
+    runtime = runtime_for(tmp_path)
+
+    async def scenario() -> int | None:
+        async with runtime.running(), runtime.beside("front", {"DELAY": "no number"}) as second:
+            with anyio.fail_after(10):
+                await second.process.wait()
+            assert runtime.died() == ()
+            return second.exit_code
+
+    assert anyio.run(scenario) == 1
 
 
 def test_a_neighbours_address_may_be_asked_for_without_a_scheme(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def store_promise(system: System, entry: str, edge: Edge, failure: Failure) -> P
 def judge_store(seen: StoreObservation, promised: Promise, *, recovery_s: float, wait_s: float) -> list[Broken]:
     """Every promise that was broken; see `judge`."""
     return [
-        *(() if seen.unstarted else judge(seen, promised, recovery_s=recovery_s, wait_s=wait_s)),
+        *judge(seen, promised, recovery_s=recovery_s, wait_s=wait_s),
         *_silence(seen, wait_s),
         *_green(seen),
         *_start(seen),
@@ -103,12 +103,9 @@ def _start(seen: StoreObservation) -> Iterator[Broken]:
 
 
 def _return(seen: StoreObservation) -> Iterator[Broken]:
-    """It is started again where it has ended; where it has not, it has to find the store by itself."""
+    """One that has ended is started again by whoever started it; one that lives and waits has to find the store."""
     edge = seen.cell.edge
-    if seen.unstarted:
-        text = f"{edge.caller} was ended, and did not start again once {edge.callee} was back"
-        yield Broken(Kind.READINESS, text, seen.unstarted, key="back")
-    elif seen.started is not None and seen.started.late and seen.started.exit_code is None:
+    if seen.started is not None and seen.started.late:
         text = f"{edge.caller}, started meanwhile, did not become ready once {edge.callee} was back"
         yield Broken(Kind.READINESS, text, "Nobody starts a service again that lives and waits.", key="back")
 

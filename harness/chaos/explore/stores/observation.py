@@ -33,12 +33,10 @@ class StoreObservation(Observation):
 
     Args:
         given: calls to the service while the store was away.
-        started: how it started meanwhile; None when that was not tried.
-        unstarted: why it did not start with the store back; empty when it did.
+        started: how a second process of it started meanwhile; None when that was not tried.
         untold: walks that went well and whose events the service had not taken in time, by who sent them.
     """
 
     given: Sequence[Call] = ()
     started: Started | None = None
-    unstarted: str = ""
     untold: Mapping[str, Sequence[Sample]] = field(default_factory=dict)

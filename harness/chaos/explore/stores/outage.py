@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio.to_thread
@@ -23,7 +24,7 @@ _NO_FOLDER = "no-folder"
 class Outage(ABC):
     """One store that can be taken away from one service.
 
-    `returns`: whether a service that was started meanwhile finds the store when it is back, without being started again.
+    `returns`: whether a service that was started meanwhile can find the store once it is back.
     """
 
     returns: bool
@@ -41,12 +42,8 @@ class Outage(ABC):
         """Bring it back; safe to call when it is there."""
 
     @abstractmethod
-    async def cut_for_start(self) -> None:
-        """Let the service find no store at its next start."""
-
-    @abstractmethod
-    async def restore_for_start(self) -> None:
-        """Let it find its store again."""
+    def told_at_start(self) -> Mapping[str, str]:
+        """What a service that starts meanwhile is told otherwise, so that it finds no store."""
 
 
 class _ServerOutage(Outage):
@@ -60,17 +57,14 @@ class _ServerOutage(Outage):
     async def cut(self) -> str:
         if not await self._rig.bytes_through(self._edge):
             return f"{self._edge.caller} has not asked {self._edge.callee} for anything yet"
-        await self.cut_for_start()
+        await self._rig.put(self._edge, injections(self._edge, self._failure), self._failure.name)
         return ""
 
     async def restore(self) -> None:
         await self._rig.clear(self._edge)
 
-    async def cut_for_start(self) -> None:
-        await self._rig.put(self._edge, injections(self._edge, self._failure), self._failure.name)
-
-    async def restore_for_start(self) -> None:
-        await self.restore()
+    def told_at_start(self) -> Mapping[str, str]:
+        return {}
 
 
 class _FileOutage(Outage):
@@ -90,13 +84,10 @@ class _FileOutage(Outage):
     async def restore(self) -> None:
         self._sqlite.give_back()
 
-    async def cut_for_start(self) -> None:
+    def told_at_start(self) -> Mapping[str, str]:
         nowhere = self._runtime.data / _NO_FOLDER
         nowhere.touch()
-        self._runtime.wire(self._edge.key, self._where.below(str(nowhere)))
-
-    async def restore_for_start(self) -> None:
-        self._runtime.unwire(self._edge)
+        return {self._edge.env: self._where.below(str(nowhere))}
 
 
 def outage_of(edge: Edge, failure: Failure, rig: Rig) -> Outage:

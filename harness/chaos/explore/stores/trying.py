@@ -1,9 +1,11 @@
-"""Tries a store away on one replica: from a service that runs, from one that starts, and then it is back; judges nothing."""
+"""Tries a store away on one replica: from a service that runs, and one that starts beside it; judges nothing."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import anyio
 
@@ -16,10 +18,10 @@ from harness.chaos.explore.stores.observation import Started, StoreObservation
 from harness.chaos.explore.stores.outage import Outage, outage_of
 from harness.chaos.explore.trying import Effort, recover
 from harness.chaos.journal import Journal
-from harness.errors import StartError
 from harness.system.drive import Sample
 from harness.system.model import Edge, EdgeKind, Service, System
 from harness.system.readiness import probe, wait_until
+from harness.system.runtime import Beside
 
 __all__ = ["plan_store_cell", "try_store"]
 
@@ -63,14 +65,14 @@ class _Trial:
 
     async def whole(self) -> StoreObservation:
         seen, after = self._seen, await self._on.mark()
-        await self._from_running(after)
-        seen.died = self._on.rig.runtime.died()
-        if not seen.died:
-            if seen.hit:
+        async with AsyncExitStack() as stack:
+            second = await self._while_away(after, stack)
+            seen.died = self._on.rig.runtime.died()
+            if not seen.died and seen.hit:
                 await recover(seen, self._on, self._effort, self._promised.open_s)
-            if self._cell.failure is AWAY:
-                await self._from_starting()
-        if not seen.died and not seen.unstarted:
+            if second is not None:
+                await self._until_ready(second)
+        if not seen.died:
             seen.untold = await self._untold(after)
             seen.invariants = await self._on.broken_invariants(self._effort.invariants_s)
         self._write(
@@ -82,26 +84,35 @@ class _Trial:
         )
         return seen
 
-    async def _from_running(self, after: int) -> None:
-        seen, on = self._seen, self._on
+    async def _while_away(self, after: int, stack: AsyncExitStack) -> Beside | None:
+        """Take the store away from the service that runs, start another beside it, and bring the store back.
+
+        Returns:
+            The other one, where it still runs.
+        """
+        seen, second = self._seen, None
         seen.injected = self._write("failure injected")
         try:
             why_not = await self._outage.cut()
-            seen.hit = not why_not
             if why_not:
                 seen.notes.append(why_not)
             else:
-                await self._walk()
-                calls = await on.calls(seen.during, after)
-                into = {e.key for e in on.system.edges_to(self._service.name)}
-                seen.given = [c for c in calls if c.proxy in into]
-                seen.undeclared = on.undeclared(seen.during, calls)
+                await self._walk(after)
+            seen.hit = not (why_not and self._outage.returns)
+            if seen.hit and self._cell.failure is AWAY:
+                name = self._service.name
+                self._write("service started beside", service=name)
+                second = await stack.enter_async_context(
+                    self._on.rig.runtime.beside(name, self._outage.told_at_start())
+                )
+                seen.started = await self._watch(second)
         finally:
             with anyio.CancelScope(shield=True):
                 await self._outage.restore()
             seen.lifted = self._write("failure lifted")
+        return second if self._outage.returns else None
 
-    async def _walk(self) -> None:
+    async def _walk(self, after: int) -> None:
         seen, cell, on = self._seen, self._cell, self._on
         timeout_s = (self._promised.waits_s or self._effort.wait_s) * max(1, seen.baseline.fan) * 2 + 2.0
         siblings: list[Sample] = []
@@ -115,6 +126,10 @@ class _Trial:
             seen.during = await on.walk(cell.journey, cell.name, self._effort.at_once, timeout_s)
         seen.siblings = siblings
         seen.ready_during = await self._readiness(wanted=can_do_without(cell.edge))
+        calls = await on.calls(seen.during, after)
+        into = {e.key for e in on.system.edges_to(self._service.name)}
+        seen.given = [c for c in calls if c.proxy in into]
+        seen.undeclared = on.undeclared(seen.during, calls)
 
     async def _readiness(self, *, wanted: bool) -> bool | None:
         """What the service's readiness says; one that says something else than is wanted is given time to notice."""
@@ -125,44 +140,16 @@ class _Trial:
                 return said
             await anyio.sleep(_POLL_S)
 
-    async def _from_starting(self) -> None:
-        seen, runtime, name = self._seen, self._on.rig.runtime, self._service.name
-        running_s, ready_again = seen.recovery_s, seen.ready_after
-        self._write("service started", service=name)
-        try:
-            await runtime.end(name)
-            await self._outage.cut_for_start()
-            await runtime.launch(name)
-            seen.started = await self._watch()
-        except (
-            StartError
-        ) as error:  # the command itself: that it could be started before makes this a machine's trouble
-            seen.unstarted = str(error)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._outage.restore_for_start()
-            self._write("store is back", service=name)
-        await self._back()
-        if seen.unstarted:
-            seen.recovery_s, seen.ready_after = None, None
-            return
-        tried_running, seen.lifted, seen.hit = seen.hit, time.time(), True
-        await recover(seen, self._on, self._effort, self._promised.open_s)
-        if tried_running:
-            seen.recovery_s = _worse(running_s, seen.recovery_s)
-            seen.ready_after = seen.ready_after if ready_again is not False else False
-
-    async def _watch(self) -> Started:
+    async def _watch(self, second: Beside) -> Started:
         """Look at a service that was just started, for as long as it may take to start."""
-        runtime, service = self._on.rig.runtime, self._service
+        service = self._service
         begun = time.monotonic()
-        silent_until = begun + min(_SILENT_S, 2 * runtime.starts_s[service.name]) + _SLACK_S
+        silent_until = begun + min(_SILENT_S, 2 * self._on.rig.runtime.starts_s[service.name]) + _SLACK_S
         answered = 0.0
         while True:
-            code = runtime.exit_code(service.name)
-            if code is not None:
-                return Started(ready=False, exit_code=code)
-            seen = await probe(runtime.addresses[service.name], service.ready)
+            if second.exit_code is not None:
+                return Started(ready=False, exit_code=second.exit_code)
+            seen = await probe(second.address, service.ready)
             now = time.monotonic()
             if not seen:
                 return Started(ready=True if service.ready else None)
@@ -172,26 +159,17 @@ class _Trial:
                 return Started(ready=False)
             await anyio.sleep(_POLL_S)
 
-    async def _back(self) -> None:
-        """The store is back: a service that can find it by itself is given the time; the others are started again."""
-        seen, runtime, name = self._seen, self._on.rig.runtime, self._service.name
-        started = seen.started
-        if started is not None and started.exit_code is None and self._outage.returns:
+    async def _until_ready(self, second: Beside) -> None:
+        """The store is back: whoever lives and waits for it is given the time to find it."""
+        if second.exit_code is None:
             missing = await wait_until(
-                runtime.addresses[name],
+                second.address,
                 self._service.ready,
                 limit_s=self._effort.recovery_s,
-                gave_up=lambda: "ended" if runtime.exit_code(name) is not None else "",
+                gave_up=lambda: "" if second.exit_code is None else "ended",
             )
-            if not missing and (not started.ready or can_do_without(self._cell.edge)):
-                return
-            # One that was ready without its store may never have looked for it: what is tried next needs one that has.
-            if missing:
-                seen.started = Started(started.ready, runtime.exit_code(name), late=True)
-        try:
-            await runtime.restart(name)
-        except StartError as error:
-            seen.unstarted = str(error)
+            if missing and second.exit_code is None and self._seen.started is not None:
+                self._seen.started = replace(self._seen.started, late=True)
 
     async def _untold(self, after: int) -> Mapping[str, list[Sample]]:
         """Walks that went well and whose events did not come to the service, also not afterwards."""
@@ -206,7 +184,3 @@ class _Trial:
     def _write(self, what: str, **facts: object) -> float:
         cell = self._cell
         return self._journal.write(what, experiment=cell.failure.name, edge=cell.edge.name, **facts)
-
-
-def _worse(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else max(one, other)

@@ -86,19 +86,6 @@ def test_one_who_waited_for_the_store_has_to_find_it() -> None:
     ]
 
 
-def test_one_who_does_not_start_again_is_told_with_why_and_nothing_else() -> None:
-    broken = judge_store(
-        seen(unstarted="its process ended", recovery_s=None, ready_after=None),
-        Promise(Expect.REJECTED, None),
-        recovery_s=5.0,
-        wait_s=5.0,
-    )
-
-    assert [(b.text, b.detail) for b in broken] == [
-        ("shop was ended, and did not start again once db was back", "its process ended")
-    ]
-
-
 def test_one_who_gives_no_answer_is_told_with_how_long_that_was_waited_for() -> None:
     silent = call(took_s=0.8, proxy="front:shop", upstream_status=None, status=None, ending="gone")
 
