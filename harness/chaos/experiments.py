@@ -14,9 +14,10 @@ from harness.chaos.faults import FAULTS, Fault
 from harness.chaos.processes import ProcessAction, ProcessFault, check_process_fault
 from harness.errors import ConfigError, UsageError, did_you_mean
 from harness.evidence import Quantity
-from harness.system.config import Duration, Strict, read_toml
+from harness.system.config import read_toml
 from harness.system.mistakes import translate
 from harness.system.model import Edge, EdgeKind, System
+from harness.system.tables import Duration, Strict
 
 __all__ = [
     "INVARIANTS_FILE",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from harness.system.config import Duration, StageSettings
+from harness.system.tables import Duration, StageSettings
 
 __all__ = ["ChaosSettings", "Timing"]
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.system.config import Duration, StageSettings
+from harness.system.tables import Duration, StageSettings
 
 __all__ = ["ConsumerSettings", "ProviderSettings", "SchemaSettings"]
 

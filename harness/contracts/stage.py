@@ -9,8 +9,8 @@ from typing import ClassVar
 from harness.contracts.settings import ConsumerSettings, ProviderSettings, SchemaSettings
 from harness.evidence import StageResult
 from harness.pipeline.stage import Environment, Need, StageContext
-from harness.system.config import StageSettings
 from harness.system.model import System
+from harness.system.tables import StageSettings
 
 __all__ = ["ConsumerStage", "ProviderStage", "SchemaStage"]
 

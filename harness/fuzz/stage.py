@@ -16,8 +16,8 @@ from pydantic import Field
 from harness.errors import HarnessError, InfrastructureError, StartError
 from harness.evidence import Artifact, Finding, Measure, Redactor, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext
-from harness.system.config import Duration, StageSettings
 from harness.system.model import Service, System
+from harness.system.tables import Duration, StageSettings
 
 if TYPE_CHECKING:
     from harness.fuzz.session import Session

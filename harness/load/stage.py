@@ -12,9 +12,9 @@ from pydantic import Field
 from harness.errors import InfrastructureError, UsageError
 from harness.evidence import Artifact, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext
-from harness.system.config import Duration, Rate, Share, StageSettings
 from harness.system.mistakes import check_syntax
 from harness.system.model import System
+from harness.system.tables import Duration, Rate, Share, StageSettings
 
 __all__ = ["LoadSettings", "LoadStage"]
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from statistics import median
 
 from harness.evidence import Finding, GateOutcome, Measure, Place, Quantity, Severity, StageResult, Status, worst
-from harness.system.config import GateSpec
+from harness.system.tables import GateSpec
 
 __all__ = ["History", "apply_gates", "gates_of"]
 

@@ -14,7 +14,8 @@ from harness.errors import ConfigError, UsageError, did_you_mean
 from harness.pipeline.events import PlannedStage
 from harness.pipeline.registry import load_stage, stage_names
 from harness.pipeline.stage import ChecksFiles, Environment, Stage
-from harness.system.config import Project, StageSettings
+from harness.system.config import Project
+from harness.system.tables import StageSettings
 
 __all__ = ["Plan", "build_plan", "check_files"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from harness.pipeline.registry import load_stage, stage_names
-from harness.system.config import HarnessFile
+from harness.system.tables import HarnessFile
 
 __all__ = ["config_schema"]
 

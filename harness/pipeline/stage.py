@@ -34,8 +34,8 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from harness.evidence import Artifact, Finding, Measure, Redactor, StageResult
 from harness.pipeline.events import Event, FindingFound, Note, StageProgress
-from harness.system.config import StageSettings
 from harness.system.model import System
+from harness.system.tables import StageSettings
 
 if TYPE_CHECKING:
     from harness.system.runtime import ProcessRuntime

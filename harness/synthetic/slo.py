@@ -11,8 +11,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from harness.evidence import Quantity
-from harness.system.config import Duration, Strict, read_toml
+from harness.system.config import read_toml
 from harness.system.mistakes import translate
+from harness.system.tables import Duration, Strict
 
 __all__ = ["Compliance", "Event", "Slo", "compliance", "load_slos"]
 

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from harness.evidence import Artifact, Measure, Severity, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext, journeys_need
-from harness.system.config import Duration, Rate, StageSettings
 from harness.system.mistakes import check_syntax
 from harness.system.model import System
+from harness.system.tables import Duration, Rate, StageSettings
 
 __all__ = ["SmokeSettings", "SmokeStage", "SyntheticSettings", "SyntheticStage"]
 
