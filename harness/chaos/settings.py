@@ -46,6 +46,7 @@ class ChaosSettings(StageSettings):
     failures: tuple[str, ...] = Field((), description="Only these kinds of failure; all by default.")
     at_once: int | None = Field(None, ge=1, le=64, description="Journeys walked at once under each failure.")
     copies: int | None = Field(None, ge=1, le=16, description="Copies of the system the failures are spread over.")
+    pairs: bool | None = Field(None, description="Try pairs of failures as well; only in the full profile by default.")
     recovery_within: Duration = Field(5.0, description="The longest until all goes well again after a failure.")
     answer_within: Duration = Field(5.0, description="The longest an answer may take where no edge promises a budget.")
     invariants_within: Duration = Field(10.0, description="The longest to wait for the invariants to hold at the end.")
@@ -53,6 +54,10 @@ class ChaosSettings(StageSettings):
     def walks_at_once(self, profile: str) -> int:
         """Journeys walked at once under each failure."""
         return self.at_once or (8 if profile == "full" else 4)
+
+    def tries_pairs(self, profile: str) -> bool:
+        """Whether pairs of failures are tried."""
+        return profile == "full" if self.pairs is None else self.pairs
 
     def timing(self, profile: str) -> Timing:
         """The profile's timing with these settings on top."""

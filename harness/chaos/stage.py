@@ -90,6 +90,7 @@ class ChaosStage:
     async def run(self, context: StageContext) -> StageResult:
         """See `Stage.run`."""
         from harness.chaos.experiments import load_experiments, select, unique
+        from harness.chaos.explore.pairs.asked import asks_for_pair
         from harness.chaos.explore.run import planned
         from harness.chaos.rig import refuse_where_uninvited
         from harness.chaos.script import load_scripts
@@ -97,8 +98,8 @@ class ChaosStage:
         refuse_where_uninvited(context.system)
         written = load_experiments(context.system, context.root)
         known = unique((*written, *load_scripts(context.system, context.root, context.seed)))
-        chosen = () if "fault" in context.only else select(known, context.only)
-        if not chosen and not planned(context)[0]:
+        chosen = () if asks_for_pair(context.only) or "fault" in context.only else select(known, context.only)
+        if not chosen and not planned(context):
             folder = context.system.suites.experiments
             asked = ", ".join(f"{k}={v}" for k, v in context.only.items())
             reason = (

@@ -114,9 +114,10 @@ def read_only(pairs: tuple[str, ...], system: System) -> dict[str, str]:
             raise _bad_only(f'unknown key "{key}".{did_you_mean(key, _ONLY_KEYS)} Accepted: {", ".join(_ONLY_KEYS)}.')
         if key == "service" and value not in system.services:
             raise _bad_only(f'there is no service "{value}".{did_you_mean(value, system.services)}')
-        if key == "edge" and system.edge(value) is None:
-            edges = [e.key for e in system.service_edges()]
-            raise _bad_only(f'there is no edge "{value}".{did_you_mean(value, edges)} Edges: {", ".join(edges)}.')
+        for edge in value.split("+") if key == "edge" else ():  # two of them for a pair of faults
+            if system.edge(edge.strip()) is None:
+                edges = [e.key for e in system.service_edges()]
+                raise _bad_only(f'there is no edge "{edge}".{did_you_mean(edge, edges)} Edges: {", ".join(edges)}.')
         only[key] = value
     return only
 

@@ -39,9 +39,14 @@ __all__ = ["command"]
 @click.option("--environment", default="local", show_default=True, help="Where the system runs, for the record.")
 @store_option
 @only_option
-@click.option("--edge", default="", metavar="CALLER:CALLEE", help="The same as --only edge=CALLER:CALLEE.")
 @click.option(
-    "--fault", default="", metavar="NAME", help="The same as --only fault=NAME: one kind of failure on edges."
+    "--edge", default="", metavar="CALLER:CALLEE", help="The same as --only edge=CALLER:CALLEE; A:B+C:D for a pair."
+)
+@click.option(
+    "--fault",
+    default="",
+    metavar="NAME",
+    help="The same as --only fault=NAME: one kind of failure on edges; NAME+NAME for a pair.",
 )
 def command(
     stages: tuple[str, ...],

@@ -49,12 +49,17 @@ class GridCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """Rows and columns in the order to be shown; a combination without a cell is left blank."""
+    """Rows and columns in the order to be shown; a combination without a cell is left blank.
+
+    Args:
+        note: a sentence on what is in it and what is not; may be empty.
+    """
 
     title: str
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     cells: tuple[GridCell, ...]
+    note: str = ""
     schema_version: int = 1
 
     def cell(self, row: str, column: str) -> GridCell | None:

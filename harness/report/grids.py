@@ -34,6 +34,7 @@ class GridView:
         rows, columns: in the order to be shown; those only a cell names come last.
         cells: by row and column.
         findings: of the same stage, by `place.edge` (the row) and `place.experiment` (the column).
+        note: a sentence on what is in it and what is not.
     """
 
     stage: str
@@ -43,6 +44,7 @@ class GridView:
     cells: Mapping[tuple[str, str], GridCell] = field(default_factory=dict)
     findings: Mapping[tuple[str, str], Sequence[Finding]] = field(default_factory=dict)
     problem: str = ""
+    note: str = ""
 
     @property
     def summary(self) -> str:
@@ -115,4 +117,5 @@ def _indexed(stage: StageResult, grid: Grid) -> GridView:
         tuple(dict.fromkeys((*grid.columns, *(c.column for c in grid.cells)))),
         cells,
         {key: found for key, found in findings.items() if key in cells},
+        note=grid.note,
     )

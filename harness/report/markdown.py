@@ -82,9 +82,14 @@ def _grid(view: GridView) -> Iterator[str]:
     yield ""
     if view.problem or view.all_held:
         yield _md(view.summary, 400)
+        if view.note:
+            yield _md(view.note, 800)
         return
     yield f"### {_md(view.summary, 400)}"
     yield ""
+    if view.note:
+        yield _md(view.note, 800)
+        yield ""
     rows, columns = view.rows, view.columns
     if len(rows) > _ROWS:
         rows = view.rows_not_held()[:_ROWS]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from harness.evidence.grid import GridCell, GridState
@@ -27,6 +28,8 @@ __all__ = ["ASCII", "UNICODE", "Signs", "matrix"]
 _FEW_CELLS, _MANY_ROWS = 20, 25
 #: Rows drawn or told at most, columns a row's name may take, and the least room a head is given.
 _MOST_ROWS, _NAME, _HEAD = 40, 44, 8
+#: Characters of a grid's note.
+_NOTE = 800
 #: Characters of a cell's own text beside its sign, where there is room for all of them.
 _TEXT = 24
 
@@ -64,6 +67,8 @@ def matrix(view: GridView, width: int, signs: Signs = UNICODE) -> Iterator[Text]
     from rich.text import Text
 
     yield Text(_lowered(view.summary))
+    for row in wrap(line(view.note, _NOTE), width):
+        yield Text(row, style="dim")
     if view.problem or (view.all_held and len(view.cells) > _FEW_CELLS):
         return
     rows = view.rows_not_held() if len(view.rows) > _MANY_ROWS else view.rows

@@ -79,6 +79,23 @@ def test_what_all_held_is_one_line(shown: Callable[[Grid], GridView]) -> None:
     assert drawn(shown(all_held(fake_grid())), 100) == "promises under failure: 115 of 115 held"
 
 
+def test_a_note_is_told_in_every_report_and_within_the_width(
+    shown: Callable[[Grid], GridView], result: RunResult, run_directory: Path
+) -> None:
+    note = (
+        f"3 pairs of 40 possible were tried; {HOSTILE} the rest cannot differ from what was tried, for these reasons."
+    )
+    grid = replace(all_held(grid_of_size(30, 2)), note=note)
+    page = page_with(result, run_directory, grid)
+
+    lines = drawn(shown(grid), 40).splitlines()
+
+    assert "3 pairs of 40 possible" in lines[1]
+    assert all(cell_len(row) <= 40 for row in lines[1:])
+    assert "3 pairs of 40 possible" in summary_markdown(result, [shown(grid)])
+    assert "3 pairs of 40 possible" in " ".join(page.text)
+
+
 def test_a_few_cells_are_drawn_even_when_all_held(shown: Callable[[Grid], GridView]) -> None:
     cell = GridCell(row="orders -> payments", column="hang", state=GridState.HELD, text="waited 0.9 s")
     told = drawn(shown(Grid(title="Promises", rows=(cell.row,), columns=(cell.column,), cells=(cell,))), 80)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import anyio
 
 from harness.chaos.explore.catalogue import Failure
 from harness.chaos.explore.judging import Broken, judge
-from harness.chaos.explore.observation import Baseline, Cell, Observation
+from harness.chaos.explore.observation import Cell, Observation
+from harness.chaos.explore.pairs.rounds import Ground, Rounds
+from harness.chaos.explore.pairs.values import PairsTried
+from harness.chaos.explore.planning import plan_cell
 from harness.chaos.explore.promises import promise
 from harness.chaos.explore.replica import Replica, recording, replica
+from harness.chaos.explore.result import Result
+from harness.chaos.explore.settling import Settler, Tried
 from harness.chaos.explore.stores.catalogue import EVERY_FAILURE, fits, fitting
 from harness.chaos.explore.stores.judging import judge_store, store_promise
 from harness.chaos.explore.stores.trying import plan_store_cell, try_store
@@ -24,25 +30,11 @@ from harness.errors import StartError, UsageError, did_you_mean
 from harness.system.drive import Sample
 from harness.system.model import Edge, EdgeKind, System
 
-__all__ = ["Explored", "Explorer", "Result", "chosen_edges", "chosen_failures", "copies"]
+__all__ = ["Explored", "Explorer", "Result", "chosen_edges", "chosen_failures", "copies", "pairings"]
 
 #: Cells one copy of the system gets through while another one starts; below that a further copy does not pay.
 _CELLS_PER_COPY = 15
 _MAX_COPIES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What came of one cell.
-
-    Args:
-        broken: promises broken in every try.
-        doubtful: promises broken in the first try only.
-    """
-
-    seen: Observation
-    broken: tuple[Broken, ...] = ()
-    doubtful: tuple[Broken, ...] = ()
 
 
 @dataclass(slots=True)
@@ -54,9 +46,13 @@ class Explored:
         untraced: edges whose calls do not carry the journeys' trace, so that nothing could be tried there.
         failing: a walk of each journey that does not go well although nothing fails.
         cut_short: why not everything was tried; empty when it was.
+        lookouts: single failures tried in further journeys, for what they say of pairs.
+        pairs: what came of pairs of failures; None where none were to be tried.
     """
 
     results: list[Result] = field(default_factory=list)
+    lookouts: list[Result] = field(default_factory=list)
+    pairs: PairsTried | None = None
     unused: tuple[Edge, ...] = ()
     untraced: tuple[Edge, ...] = ()
     failing: dict[str, Sample] = field(default_factory=dict)
@@ -142,6 +138,7 @@ class Explorer:
     Args:
         rig_for: makes the rig of a copy, by its number.
         progress: told how many cells are done, of how many, and the one begun.
+        journey: only this one is walked, where one is named.
     """
 
     system: System
@@ -152,21 +149,28 @@ class Explorer:
     effort: Effort
     rig_for: Callable[[int], Rig]
     progress: Callable[[int, int, str], None]
+    journey: str = ""
     _waiting: Iterator[tuple[Edge, Failure]] = field(default=iter(()))
     _total: int = 0
     _explored: Explored = field(default_factory=Explored)
+    _rounds: Rounds | None = None
 
-    async def explore(self, edges: Sequence[Edge], failures: Sequence[Failure], number: int) -> Explored:
-        """Try every failure on every edge it makes sense on.
+    async def explore(
+        self, planned: Sequence[tuple[Edge, Failure]], number: int, pairs: Rounds | None = None
+    ) -> Explored:
+        """Try failures on edges.
 
         Args:
+            planned: each failure with the edge to try it on.
             number: how many copies of the system share the work.
+            pairs: tries pairs of failures after them; None for none.
         """
-        planned = fitting(edges, failures)
-        self._waiting, self._total = iter(planned), len(planned)
+        self._waiting, self._total, self._rounds = iter(planned), len(planned), pairs
         async with anyio.create_task_group() as tasks:
             for n in range(number):
                 tasks.start_soon(self._copy, n)
+        if pairs is not None:
+            self._explored.lookouts, self._explored.pairs = pairs.extra, pairs.tried
         return self._explored
 
     async def _copy(self, number: int) -> None:
@@ -178,7 +182,7 @@ class Explorer:
         try:
             async with replica(self.system, rig, root=self.root, seed=self.seed, log=log) as here:
                 self._explored.failing |= here.failing
-                last: Observation | None = None
+                settler = Settler(partial(self._mend, here))
                 for edge, failure in self._waiting:
                     cell = self._plan(here, edge, failure)
                     if cell is None:
@@ -186,10 +190,9 @@ class Explorer:
                         continue
                     done = len(self._explored.results)
                     self.progress(done, self._total, f"{edge.callee} {failure.words} ({edge.name})")
-                    if last is not None:
-                        await self._mend(last, here)
-                    result, last = await self._settled(cell, here)
-                    self._explored.results.append(result)
+                    self._explored.results.append(await self._settled(cell, here, settler))
+                if self._rounds is not None:
+                    await self._rounds.take_part(here, self._lent(settler))
         finally:
             with anyio.CancelScope(shield=True):
                 await rig.close()
@@ -197,7 +200,23 @@ class Explorer:
     def _plan(self, here: Replica, edge: Edge, failure: Failure) -> Cell | None:
         if edge.kind is EdgeKind.RESOURCE:
             return plan_store_cell(self.system, here.baselines, edge, failure)
-        return plan_cell(here.baselines, edge, failure)
+        return plan_cell(here.baselines, edge, failure, self.journey)
+
+    def _lent(self, settler: Settler) -> Ground:
+        found = self._explored
+
+        def progress(done: int, total: int, note: str) -> None:
+            self.progress(len(found.results) + done, self._total + total, note)
+
+        return Ground(
+            effort=self.effort,
+            journal=self.journal,
+            results=found.results,
+            single=partial(self._settled, settler=settler),
+            settler=settler,
+            progress=progress,
+            over=lambda: bool(found.cut_short),
+        )
 
     def _not_tried(self, edge: Edge, here: Replica) -> None:
         found = self._explored
@@ -206,22 +225,14 @@ class Explorer:
         else:
             found.unused = tuple(dict.fromkeys((*found.unused, edge)))
 
-    async def _settled(self, cell: Cell, here: Replica) -> tuple[Result, Observation]:
-        """Try a cell; what seems broken is broken when it is so twice. Also what the last try left behind."""
-        first = await self._try(cell, here)
-        if not first[0].hit and not first[1]:
-            # Events may have come after it was lifted: nothing was tried yet.
-            first = await self._try(cell, here)
-        if not first[1]:
-            return Result(first[0]), first[0]
-        await self._mend(first[0], here)
-        self.journal.write("repeated", experiment=cell.failure.name, edge=cell.edge.name)
-        again = await self._try(cell, here)
-        before, after = ({(b.kind, b.key) for b in broken} for _, broken in (first, again))
-        lasting = tuple(b for b in again[1] if (b.kind, b.key) in before)
-        passing = [b for b in first[1] if (b.kind, b.key) not in after]
-        passing += [b for b in again[1] if (b.kind, b.key) not in before]
-        return Result(again[0] if again[1] else first[0], lasting, tuple(passing)), again[0]
+    async def _settled(self, cell: Cell, here: Replica, settler: Settler) -> Result:
+        """Try a cell; what seems broken is broken when it is so twice."""
+        return Result(
+            *await settler.settle(
+                partial(self._try, cell, here),
+                partial(self.journal.write, "repeated", experiment=cell.failure.name, edge=cell.edge.name),
+            )
+        )
 
     async def _try(self, cell: Cell, here: Replica) -> tuple[Observation, list[Broken]]:
         if cell.edge.kind is EdgeKind.RESOURCE:
@@ -235,7 +246,7 @@ class Explorer:
         promised = store_promise(self.system, cell.entry, cell.edge, cell.failure)
         return seen, judge_store(seen, promised, recovery_s=self.effort.recovery_s, wait_s=self.effort.wait_s)
 
-    async def _mend(self, seen: Observation, here: Replica) -> None:
+    async def _mend(self, here: Replica, seen: Tried) -> None:
         """After what never goes by itself: what has died, or does not add up any more, would spoil all that follows."""
         runtime = here.rig.runtime
         names = set(runtime.died()) if not seen.invariants else set(runtime.pids())
@@ -251,24 +262,3 @@ class Explorer:
         except StartError as error:
             self._explored.cut_short = f"a service that had ended did not start again: {error}"
             self._waiting = iter(())
-
-
-def plan_cell(baselines: Mapping[str, Baseline], edge: Edge, failure: Failure) -> Cell | None:
-    """Choose who walks: the commonest journey that uses the edge, and one beside it that does not.
-
-    Beside it best goes one that comes by the edge's caller as well: only it notices when that has run out of something.
-    Who hands over events does not wait for them, so there the quickest tells most.
-    """
-    using = [b for b in baselines.values() if edge.key in b.edges]
-    if not using:
-        return None
-    chosen = min(using, key=lambda b: (-b.weight, len(b.edges), b.journey))
-    beside = [b for b in baselines.values() if b.entry == chosen.entry and edge.key not in b.edges]
-    if edge.kind is EdgeKind.HTTP:
-        beside = [b for b in beside if _comes_by(b, edge.caller)] or beside
-    sibling = min(beside, key=lambda b: (b.slowest_s, b.journey)).journey if beside else ""
-    return Cell(edge, failure, chosen.journey, chosen.entry, sibling)
-
-
-def _comes_by(baseline: Baseline, service: str) -> bool:
-    return baseline.entry == service or any(service in key.split(":") for key in baseline.edges)

@@ -150,15 +150,22 @@ def _given_up(seen: Observation) -> Iterator[Broken]:
 
 
 def _entry_time(seen: Observation, promised: Promise, wait_s: float) -> Iterator[Broken]:
-    limit = wait_s if promised.waits_s is None else promised.waits_s * max(1, seen.baseline.fan)
+    base = seen.baseline
+    promised_s = wait_s if promised.waits_s is None else promised.waits_s * max(1, base.fan)
+
+    def limit_s(step: Step) -> float:
+        # What was promised for the edge says nothing of steps that do not come there.
+        return promised_s if base.meets(step.name, seen.cell.edge) else max(promised_s, wait_s)
+
     over = [
         (s, step)
         for s in seen.during
         for step in s.steps
-        if step.status and step.duration_ms / 1000 > allowed_s(limit + seen.baseline.steps_s.get(step.name, 0.0))
+        if step.status and step.duration_ms / 1000 > allowed_s(limit_s(step) + base.steps_s.get(step.name, 0.0))
     ]
     if over:
         sample, step = max(over, key=lambda pair: pair[1].duration_ms)
+        limit = limit_s(step)
         text = f"{sample.journey} waited {step.duration_ms / 1000:.1f} s for {step.name}; {_time(limit)} is promised"
         yield Broken(Kind.ENTRY_TIME, text, "", (sample,), step.name)
 

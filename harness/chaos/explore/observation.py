@@ -23,6 +23,7 @@ class Cell:
         journey: uses the edge.
         sibling: comes in at the same entry and does not use the edge; empty when there is no such journey.
         entry: the service the journey comes in at.
+        named: whether the journey was chosen for another reason than the edge, so that a repetition has to name it.
     """
 
     edge: Edge
@@ -30,6 +31,7 @@ class Cell:
     journey: str
     entry: str
     sibling: str = ""
+    named: bool = False
 
     @property
     def name(self) -> str:
@@ -49,6 +51,7 @@ class Baseline:
         fan: the most different wishes the entry sent over one edge for one step.
         keys: the most `Idempotency-Key`s with which the same was sent over an edge for one call of the caller, by the
             edge's key; where there is none, one.
+        met: edges that were used while a step went on, by its name.
     """
 
     journey: str
@@ -58,11 +61,16 @@ class Baseline:
     edges: Mapping[str, int]
     fan: int = 1
     keys: Mapping[str, int] = field(default_factory=dict)
+    met: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def slowest_s(self) -> float:
         """Its slowest step, in seconds."""
         return max(self.steps_s.values(), default=0.0)
+
+    def meets(self, step: str, edge: Edge) -> bool:
+        """Whether a step can meet an edge: unless it did not when all was well, and others did."""
+        return edge.key in self.met.get(step, {edge.key}) or not any(edge.key in keys for keys in self.met.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,7 @@ class Observation:
         windows: calls given to the edge's caller in `during`, each with what it then sent over the edge.
         ways: calls given to the services above, down to the caller, each with the answer it gave.
         calls: calls at the edge while the failure lasted.
+        everywhere: calls of `during` at every edge, also those made once it was lifted.
         undeclared: answers no document declares: service, call and status.
         fallbacks: what the caller asked the callee for once that had failed, and never does while all is well.
         ready_during, ready_after: what the caller's readiness said; None when it has none.
@@ -117,6 +126,7 @@ class Observation:
     after: list[Sample] = field(default_factory=list)
     windows: Sequence[Window] = ()
     calls: Sequence[Call] = ()
+    everywhere: Sequence[Call] = ()
     undeclared: Sequence[tuple[str, str, int, str]] = ()
     fallbacks: Sequence[Fallback] = ()
     injected: float = 0.0

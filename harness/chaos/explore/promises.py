@@ -9,7 +9,7 @@ from harness.chaos.experiments import Expect
 from harness.chaos.explore.catalogue import Effect, Failure
 from harness.system.model import Edge, EdgeKind, OnFailure, System
 
-__all__ = ["Promise", "promise"]
+__all__ = ["Promise", "promise", "ways"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +41,15 @@ def promise(system: System, entry: str, edge: Edge, failure: Failure) -> Promise
     """
     if edge.contract.on_failure is OnFailure.QUEUE:
         return Promise(Expect.FULL, None)
-    ways = [(*way, edge) for way in _ways(system, entry, edge.caller)]
-    attempts = [e.contract.attempts or 1 for way in ways for e in way] if edge.contract.attempts else []
+    there = [(*way, edge) for way in ways(system, entry, edge.caller)]
+    attempts = [e.contract.attempts or 1 for way in there for e in way] if edge.contract.attempts else []
     repeats = max(attempts, default=None)
     # One after the other: what one lets through as a probe may meet the next while that is open.
-    opens = [sum(e.contract.breaker.open_for_s for e in way if e.contract.breaker) for way in ways]
+    opens = [sum(e.contract.breaker.open_for_s for e in way if e.contract.breaker) for way in there]
     open_s = max(opens, default=0.0)
     if failure.effect is Effect.HARMLESS:
         return Promise(Expect.FULL, None, repeats, open_s)
-    kept = [_kept(way) for way in ways]
+    kept = [_kept(way) for way in there]
     expect = (
         None
         if None in kept or not kept
@@ -57,7 +57,7 @@ def promise(system: System, entry: str, edge: Edge, failure: Failure) -> Promise
         if all(k is Expect.DEGRADED for k in kept)
         else Expect.REJECTED
     )
-    budgets = [way[0].contract.budget_s for way in ways]
+    budgets = [way[0].contract.budget_s for way in there]
     known = [b for b in budgets if b is not None]
     return Promise(expect, max(known) if known and len(known) == len(budgets) else None, repeats, open_s)
 
@@ -70,12 +70,12 @@ def _kept(way: tuple[Edge, ...]) -> Expect | None:
     return Expect.REJECTED if said[-1] is OnFailure.REJECT else None
 
 
-def _ways(system: System, start: str, end: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[Edge, ...]]:
+def ways(system: System, start: str, end: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[Edge, ...]]:
     """Every way without circles over HTTP edges from one service to another; one empty way when they are the same."""
     if start == end:
         yield ()
         return
     for edge in system.edges_from(start):
         if edge.kind is EdgeKind.HTTP and edge.callee not in seen:
-            for rest in _ways(system, edge.callee, end, (*seen, start)):
+            for rest in ways(system, edge.callee, end, (*seen, start)):
                 yield (edge, *rest)

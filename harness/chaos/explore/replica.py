@@ -132,7 +132,7 @@ class Replica:
         while True:
             calls = await self.calls(samples, after)
             taken = Counter(c.trace_id for c in calls if c.proxy == edge.key and c.status and c.status < 400)
-            waiting = [s for s in samples if taken[s.trace_id] < self.baselines[s.journey].edges[edge.key]]
+            waiting = [s for s in samples if taken[s.trace_id] < self.baselines[s.journey].edges.get(edge.key, 0)]
             if not waiting or time.monotonic() > limit:
                 return waiting
             await anyio.sleep(_POLL_S * 2)
@@ -144,11 +144,11 @@ class Replica:
         return windows(edge.caller, samples, calls, own=edge.key, into=into, bases=bases, now=now)
 
     def undeclared(
-        self, samples: Sequence[Sample], calls: Sequence[Call], failing: Edge | None = None
+        self, samples: Sequence[Sample], calls: Sequence[Call], *failing: Edge
     ) -> list[tuple[str, str, int, str]]:
         """Answers of services that are 500, or that no document declares.
 
-        The failing callee's own are no news, and neither are those that are given although nothing fails.
+        Those of the failing edges' callees are no news, and neither are those that are given although nothing fails.
 
         Returns:
             Service, call, status and trace id.
@@ -163,7 +163,7 @@ class Replica:
         given += [
             (c.proxy.partition(":")[2], c.method, c.path, c.upstream_status, c.trace_id)
             for c in calls
-            if (failing is None or c.proxy != failing.key) and c.upstream_status
+            if c.proxy not in {e.key for e in failing} and c.upstream_status
         ]
         return [
             (service, f"{method} {path}", status, trace_id)
@@ -240,7 +240,7 @@ class Replica:
                 edges[edge.key] = sum(c.proxy == edge.key for c in calls)
             if edge.caller == entry:
                 fan = max([fan, *(len(x.wanted()) for x in seen)])
-        return Baseline(journey.name, entry, journey.weight, steps, edges, fan, keys)
+        return Baseline(journey.name, entry, journey.weight, steps, edges, fan, keys, _met(samples, calls))
 
 
 @asynccontextmanager
@@ -288,6 +288,17 @@ async def _document(service: Service, base_url: str, root: Path) -> Declared:
     except (OSError, UnicodeDecodeError, httpx.HTTPError, yaml.YAMLError):
         return Declared()
     return declared_statuses(document) if isinstance(document, Mapping) else Declared()
+
+
+def _met(samples: Iterable[Sample], calls: Sequence[Call]) -> dict[str, frozenset[str]]:
+    """The edges that were used while a step went on, by its name."""
+    found: dict[str, frozenset[str]] = {}
+    for sample in samples:
+        own = [c for c in calls if c.trace_id == sample.trace_id]
+        for step in sample.steps:
+            during = {c.proxy for c in own if step.at <= c.began <= step.at + step.duration_ms / 1000}
+            found[step.name] = found.get(step.name, frozenset()) | during
+    return found
 
 
 def _renamed(call: Call, edge: str) -> Call:

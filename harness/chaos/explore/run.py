@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.chaos.explore.catalogue import Failure
-from harness.chaos.explore.explorer import Explored, Explorer, chosen_edges, chosen_failures, copies, pairings
-from harness.chaos.explore.stores.catalogue import fitting
+from harness.chaos.explore.explorer import (
+    Explored,
+    Explorer,
+    chosen_edges,
+    chosen_failures,
+    copies,
+    pairings,
+)
+from harness.chaos.explore.pairs.asked import asks_for_pair, split_pair
+from harness.chaos.explore.pairs.rounds import Rounds
+from harness.chaos.explore.pairs.telling import PairTelling
 from harness.chaos.explore.stores.telling import untried
 from harness.chaos.explore.telling import Telling
 from harness.chaos.explore.trying import Effort
@@ -15,11 +24,12 @@ from harness.chaos.journal import Journal
 from harness.chaos.rig import Rig
 from harness.chaos.settings import ChaosSettings
 from harness.chaos.toxiproxy import ToxiproxyServer, toxiproxy_server
+from harness.errors import UsageError
 from harness.evidence import Artifact, Measure
 from harness.evidence.grid import GRID_MEDIA_TYPE, write_grid
 from harness.pipeline import StageContext
 from harness.system.guardian import Guardian
-from harness.system.model import Edge
+from harness.system.model import Edge, EdgeKind
 
 __all__ = ["Exploration", "explore", "planned"]
 
@@ -38,20 +48,29 @@ class Exploration:
     cut_short: str = ""
 
 
-def planned(context: StageContext) -> tuple[tuple[Edge, ...], tuple[Failure, ...]]:
-    """Edges and failures to try; none where exploration is switched off, or an experiment is asked for.
+def planned(context: StageContext) -> tuple[tuple[Edge, Failure], ...]:
+    """Each failure with the edge to try it on; none where exploration is switched off, or an experiment is asked for.
 
     Raises:
-        UsageError: when a failure is named that there is not, or that cannot be tried on the edges.
+        UsageError: when a failure is named that there is not, or that cannot be tried on the edges, or a pair that is none.
     """
     settings = context.settings_as(ChaosSettings)
-    asked = context.only.get("fault", "")
-    failures = chosen_failures([asked] if asked else settings.failures)
-    if "experiment" in context.only or not (settings.explore or asked):
-        return (), ()
-    edges = chosen_edges(context.system, context.only)
-    tried = {edge for edge, _ in pairings(edges, failures)}
-    return tuple(e for e in edges if e in tried), failures
+    if "experiment" in context.only or not (settings.explore or "fault" in context.only):
+        return ()
+    if not asks_for_pair(context.only):
+        return tuple(_cells(context, context.only))
+    order = [e.key for e in context.system.edges]
+    cells = [cell for only in split_pair(context.only) for cell in _cells(context, only)]
+    for edge, _ in cells:
+        if edge.kind is EdgeKind.RESOURCE:
+            raise UsageError(f"{edge.name} is an edge to a store; only failures of services are tried in pairs")
+    return tuple(sorted(cells, key=lambda cell: order.index(cell[0].key)))
+
+
+def _cells(context: StageContext, only: Mapping[str, str]) -> list[tuple[Edge, Failure]]:
+    named = only.get("fault", "")
+    failures = chosen_failures([named] if named else context.settings_as(ChaosSettings).failures)
+    return pairings(chosen_edges(context.system, only), failures)
 
 
 async def explore(
@@ -62,11 +81,11 @@ async def explore(
     Args:
         progress: told how many cells are done, of how many, and the one begun.
     """
-    edges, failures = planned(context)
-    if not edges:
+    cells = planned(context)
+    if not cells:
         return Exploration({})
     settings = context.settings_as(ChaosSettings)
-    number = settings.copies or copies(context.system, len(fitting(edges, failures)), context.jobs)
+    number = settings.copies or copies(context.system, len(cells), context.jobs)
     log = context.directory / "toxiproxy-explore.log"
     async with toxiproxy_server(seed=context.seed, log=log, builtin=True) as server:
         explorer = Explorer(
@@ -83,9 +102,26 @@ async def explore(
             ),
             rig_for=lambda n: _rig(context, server, guardian, n),
             progress=progress,
+            journey=context.only.get("journey", ""),
         )
-        explored = await explorer.explore(edges, failures, number)
-    return _conclude(context, explored, edges)
+        explored = await explorer.explore(cells, number, _rounds(context, cells, number))
+    return _conclude(context, explored, _edges(cells))
+
+
+def _rounds(context: StageContext, cells: tuple[tuple[Edge, Failure], ...], number: int) -> Rounds | None:
+    """Pairs, where they are wanted: in the full profile unless one failure is asked for, and where some are asked for."""
+    asked = asks_for_pair(context.only)
+    edges = tuple(e for e in _edges(cells) if e.kind is not EdgeKind.RESOURCE)
+    wanted = "fault" not in context.only and context.settings_as(ChaosSettings).tries_pairs(context.profile)
+    if len(edges) < 2 or not (asked or wanted):
+        return None
+    failures = {e.key: tuple(f for edge, f in cells if edge == e and not f.lasts) for e in edges}
+    return Rounds(edges, failures, number, everything="fault" in context.only and asked)
+
+
+def _edges(cells: tuple[tuple[Edge, Failure], ...]) -> tuple[Edge, ...]:
+    """In the order they are shown: stores last, although they are tried first."""
+    return tuple(sorted(dict.fromkeys(e for e, _ in cells), key=lambda e: e.kind is EdgeKind.RESOURCE))
 
 
 def _rig(context: StageContext, server: ToxiproxyServer, guardian: Guardian, number: int) -> Rig:
@@ -100,13 +136,23 @@ def _conclude(context: StageContext, explored: Explored, edges: tuple[Edge, ...]
     for finding in telling.findings(explored):
         context.found(finding)
     path = write_grid(context.directory / "promises.json", telling.grid(explored, edges))
-    valid = [r.seen for r in explored.results if r.seen.hit]
+    measures = list(telling.measures(explored))
+    artifacts = [context.artifact(path, "promises under failure", GRID_MEDIA_TYPE)]
+    if explored.pairs is not None:
+        pairs = PairTelling(context.redactor, context.again, asked=asks_for_pair(context.only))
+        for finding in pairs.findings(explored.pairs):
+            context.found(finding)
+        path = write_grid(context.directory / "pairs.json", pairs.grid(explored.pairs))
+        measures += pairs.measures(explored.pairs)
+        artifacts.append(context.artifact(path, "promises under pairs of failures", GRID_MEDIA_TYPE))
+    both = [r.seen.first for r in explored.pairs.results if r.seen.hit] if explored.pairs else []
+    valid = [r.seen for r in (*explored.results, *explored.lookouts) if r.seen.hit]
     return Exploration(
         work={
-            "faults_injected": len(valid),
-            "journeys": sum(len(s.during) + len(s.siblings) + len(s.after) for s in valid),
+            "faults_injected": len(valid) + 2 * len(both),
+            "journeys": sum(len(s.during) + len(s.siblings) + len(s.after) for s in (*valid, *both)),
         },
-        measures=tuple(telling.measures(explored)),
-        artifacts=(context.artifact(path, "promises under failure", GRID_MEDIA_TYPE),),
+        measures=tuple(measures),
+        artifacts=tuple(artifacts),
         cut_short=explored.cut_short,
     )

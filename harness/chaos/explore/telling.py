@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from harness.chaos.explore.explorer import Explored, Result
 from harness.chaos.explore.judging import Broken
-from harness.chaos.explore.observation import Observation
+from harness.chaos.explore.observation import Cell, Observation
 from harness.chaos.explore.stores.catalogue import EVERY_FAILURE
 from harness.chaos.explore.stores.telling import not_asked
 from harness.chaos.tell import exchange_of, listed
@@ -30,7 +30,7 @@ class Telling:
 
     def findings(self, explored: Explored) -> Iterator[Finding]:
         """Everything an exploration has to say."""
-        for result in explored.results:
+        for result in (*explored.results, *explored.lookouts):
             for broken in result.broken:
                 yield self._finding(result, broken, Severity.ERROR)
             for broken in result.doubtful:
@@ -59,7 +59,7 @@ class Telling:
             detail=self._redactor.text(detail).strip(),
             place=self._place(result),
             exchange=exchange_of(broken.samples, self._redactor),
-            reproduce=self._again(edge=cell.edge.key, fault=cell.failure.name),
+            reproduce=self._again(**_asked(cell)),
             trace_id=broken.samples[0].trace_id if broken.samples else "",
             key=f"{broken.kind}:{broken.key}",
         )
@@ -147,7 +147,7 @@ class Telling:
             title="Promises under failure",
             rows=tuple(e.name for e in edges),
             columns=tuple(name for name in EVERY_FAILURE if name in tried),
-            cells=tuple(self._cell(r) for r in explored.results),
+            cells=tuple(self._cell(r) for r in (*explored.results, *explored.lookouts)),
         )
 
     def _cell(self, result: Result) -> GridCell:
@@ -169,7 +169,7 @@ class Telling:
             state=state,
             text=text,
             detail=self._redactor.text("\n".join((*told, *_figures(result)))),
-            reproduce=self._again(edge=cell.edge.key, fault=cell.failure.name),
+            reproduce=self._again(**_asked(cell)),
         )
 
     @staticmethod
@@ -194,6 +194,11 @@ class Telling:
 
 def _hidden(seen: Observation) -> bool:
     return seen.breaker is not None and seen.breaker.hidden
+
+
+def _asked(cell: Cell) -> dict[str, str]:
+    """What the command line takes to try just this again."""
+    return {"edge": cell.edge.key, "fault": cell.failure.name} | ({"journey": cell.journey} if cell.named else {})
 
 
 def _figures(result: Result) -> Iterator[str]:

@@ -11,13 +11,13 @@ import anyio
 from harness.chaos.explore.breaking import watch_breaker
 from harness.chaos.explore.catalogue import Effect
 from harness.chaos.explore.observation import Cell, Observation
-from harness.chaos.explore.promises import Promise, promise
+from harness.chaos.explore.promises import promise
 from harness.chaos.explore.replica import Replica
 from harness.chaos.journal import Journal
 from harness.system.drive import Sample
 from harness.system.model import EdgeKind
 
-__all__ = ["Effort", "recover", "try_cell"]
+__all__ = ["Effort", "recover", "try_cell", "walk_under"]
 
 _PAUSE_S = 0.1
 #: How long a recovery that comes too late is watched beyond its limit, so that it can be said how late it came.
@@ -52,7 +52,9 @@ async def try_cell(cell: Cell, on: Replica, effort: Effort, journal: Journal) ->
         if cell.failure.lasts:
             await watch_breaker(seen, on, after, effort.at_once, promised.open_s)
         else:
-            await _under_failure(seen, on, effort, promised)
+            seen.during, seen.siblings = await walk_under(on, effort, cell, cell.name, promised.waits_s)
+            if cell.edge.kind is EdgeKind.HTTP:
+                seen.ready_during = await on.ready(on.system.services[cell.edge.caller])
         calls = await on.calls_at(cell.edge, seen.during, after, counted=cell.failure.counted)
     finally:
         with anyio.CancelScope(shield=True):
@@ -73,6 +75,7 @@ async def try_cell(cell: Cell, on: Replica, effort: Effort, journal: Journal) ->
             told = [s for s in (*seen.during, *seen.after) if s.ok]
             seen.undelivered = await on.undelivered(cell.edge, told, after, effort.invariants_s)
         seen.invariants = await on.broken_invariants(effort.invariants_s)
+    seen.everywhere = await on.calls(seen.during, after)
     journal.write(
         "failure judged",
         experiment=cell.failure.name,
@@ -85,28 +88,36 @@ async def try_cell(cell: Cell, on: Replica, effort: Effort, journal: Journal) ->
     return seen
 
 
-async def _under_failure(seen: Observation, on: Replica, effort: Effort, promised: Promise) -> None:
-    cell = seen.cell
+async def walk_under(
+    on: Replica, effort: Effort, cell: Cell, name: str, waits_s: float | None
+) -> tuple[list[Sample], list[Sample]]:
+    """Walk the cell's journey while a failure lasts, and the one beside it where the failure keeps callers waiting.
+
+    Args:
+        name: of what is tried; with the seed it decides the data of the walks.
+        waits_s: what is promised for an answer at the entry, in seconds; None when nothing is.
+
+    Returns:
+        Walks of the journey, and of the one beside it.
+    """
     # Long enough that whoever waits for ever is told from whoever waits too long.
-    timeout_s = (promised.waits_s or effort.wait_s) * max(1, seen.baseline.fan) * 2 + 2.0
-    alone: list[Sample] = []
+    timeout_s = (waits_s or effort.wait_s) * max(1, on.baselines[cell.journey].fan) * 2 + 2.0
+    during: list[Sample] = []
     if cell.edge.kind is EdgeKind.HTTP and cell.failure.effect is Effect.FAILS and not cell.failure.holds:
         # Many at once open the circuit breaker before it can be seen how often one of them comes.
-        alone = await on.walk(cell.journey, f"{cell.name} alone", 1, timeout_s)
+        during = await on.walk(cell.journey, f"{name} alone", 1, timeout_s)
     sibling: list[Sample] = []
 
     async def beside() -> None:
         # Once the others have filled what they share.
         await anyio.sleep(_PAUSE_S * 2)
-        sibling.extend(await on.walk(cell.sibling, cell.name, 2, timeout_s))
+        sibling.extend(await on.walk(cell.sibling, name, 2, timeout_s))
 
     async with anyio.create_task_group() as tasks:
         if cell.failure.holds and cell.sibling:
             tasks.start_soon(beside)
-        seen.during = alone + await on.walk(cell.journey, cell.name, effort.at_once, timeout_s)
-    seen.siblings = sibling
-    if cell.edge.kind is EdgeKind.HTTP:
-        seen.ready_during = await on.ready(on.system.services[cell.edge.caller])
+        during += await on.walk(cell.journey, name, effort.at_once, timeout_s)
+    return during, sibling
 
 
 async def recover(seen: Observation, on: Replica, effort: Effort, open_s: float) -> None:

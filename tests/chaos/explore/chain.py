@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 
@@ -210,11 +211,23 @@ class Chain:
         return usual | dict(self.files)
 
 
+class Tiny(Protocol):
+    """A system small enough for a test."""
+
+    def toml(self) -> str:
+        """Its harness.toml."""
+        ...
+
+    def all_files(self) -> dict[str, str]:
+        """Every other file of the project."""
+        ...
+
+
 def explore(
-    root: Path, chain: Chain, only: Mapping[str, str] | None = None, *, events: list[Event] | None = None
+    root: Path, tiny: Tiny, only: Mapping[str, str] | None = None, *, events: list[Event] | None = None
 ) -> StageResult:
-    """Run the stage on a chain."""
-    project = write_project(root, chain.toml(), chain.all_files())
+    """Run the stage on a system."""
+    project = write_project(root, tiny.toml(), tiny.all_files())
     stage = ChaosStage()
     context = make_context(project, stage, [] if events is None else events, only=only)
     return anyio.run(stage.run, context)

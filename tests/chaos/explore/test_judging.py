@@ -75,6 +75,19 @@ def test_a_wait_within_the_budget_and_what_the_machine_may_add_is_kept_quiet(wai
     assert kinds(scene(windows=[window(call(T0, waited))])) == set()
 
 
+def test_the_budget_of_an_edge_says_nothing_of_steps_that_do_not_come_there() -> None:
+    slow = sample(step(503, 1.5))
+    met = {"POST /orders": frozenset({"shop:stock"}), "GET /orders": frozenset({"shop:bank"})}
+    elsewhere = Baseline("buy", "shop", 1, {"POST /orders": 0.02}, {}, met=met)
+    there = replace(elsewhere, met={"POST /orders": frozenset({"shop:bank"})})
+    nobody_knows = replace(elsewhere, met={"POST /orders": frozenset()})
+
+    assert kinds(scene(during=[slow], baseline=elsewhere)) == set()
+    assert kinds(scene(during=[slow], baseline=there)) == {Kind.ENTRY_TIME}
+    assert kinds(scene(during=[slow], baseline=replace(elsewhere, met={}))) == {Kind.ENTRY_TIME}
+    assert kinds(scene(during=[slow], baseline=nobody_knows)) == {Kind.ENTRY_TIME}
+
+
 def test_without_a_budget_no_wait_of_the_caller_is_too_long() -> None:
     assert kinds(scene(edge(None), windows=[window(call(T0, 4.0))]), Promise(Expect.REJECTED, None)) == set()
 
