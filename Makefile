@@ -1,6 +1,8 @@
 # Two commands matter: `make run` (the pipeline on the record shop) and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+# Most tests wait for processes and sockets: half as many workers again as cores keep the cores busy.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, os.cpu_count() * 3 // 2))')
 .DEFAULT_GOAL := help
 
 .PHONY: help setup run test lint bench pins clean
@@ -20,7 +22,7 @@ run: setup ## Run the whole pipeline on the record shop; report in out/report.ht
 	$(BIN)/harness run --out out $(ARGS)
 
 test: setup lint ## Lint, type-check and test the harness and the record shop
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .

@@ -132,7 +132,7 @@ headers = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(methods, st.lists(parts, max_size=4), bodies, headers)
 def test_no_request_makes_the_server_fail_or_hang(built_in: Running, method, path, body, header) -> None:
     head = b"%s /%s HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n" % (method, b"/".join(path), header, len(body))
@@ -277,10 +277,10 @@ asyncio.run(main())
     assert told.strip() == "500 listen tcp 127.0.0.1:1: bind: permission denied"
 
 
-def test_ten_thousand_proxies_are_made_shown_and_removed_in_time() -> None:
-    count = 10_000
+def test_thousands_of_proxies_are_made_shown_and_removed_in_time() -> None:
+    count = 3_000
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < count + 100:
-        pytest.skip("fewer than 10,100 descriptors are allowed here")
+        pytest.skip("fewer than 3,100 descriptors are allowed here")
     body = json.dumps([{"name": f"p{n}", "upstream": "127.0.0.1:9", "listen": "127.0.0.1:0"} for n in range(count)])
     with started("built-in") as server:
         begun = time.perf_counter()

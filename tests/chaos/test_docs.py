@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.chaos.experiments import load_experiments
+from harness.chaos.explore.judging import Kind
 from harness.chaos.script import load_scripts
 from tests.chaos.tiny import HARNESS, SERVICE
 from tests.helpers import write_project
@@ -31,6 +32,11 @@ def blocks() -> dict[str, str]:
     """Code of the page that says in its first line which file it is."""
     found = re.findall(r"^```(?:toml|python)\n# (\S+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     return dict(found)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_promise_that_can_be_broken_is_told_of(kind: Kind) -> None:
+    assert f"| `chaos.promise.{kind}` |" in PAGE
 
 
 def toml() -> str:

@@ -15,7 +15,7 @@ from harness.chaos.explore.promises import promise
 from harness.chaos.explore.replica import Replica
 from harness.chaos.journal import Journal
 from harness.system.drive import Sample
-from harness.system.model import EdgeKind
+from harness.system.model import EdgeKind, OnFailure
 
 __all__ = ["Effort", "recover", "try_cell", "walk_under"]
 
@@ -141,7 +141,24 @@ async def recover(seen: Observation, on: Replica, effort: Effort, open_s: float)
         if _well(burst):
             seen.recovery_s = first[0].started - seen.lifted
             break
+    if seen.recovery_s is not None and seen.cell.edge.contract.on_failure is OnFailure.DEGRADE:
+        await _asked_again(seen, on, limit)
     seen.ready_after = await on.ready(on.system.services[seen.cell.edge.caller])
+
+
+async def _asked_again(seen: Observation, on: Replica, limit: float) -> None:
+    """Walk until somebody comes to the edge once more: where less is served meanwhile, going well does not say so.
+
+    Whoever does not come in time may remember answers. What is tried next on the edge would meet nobody, and be told so.
+    """
+    tries = 0
+    while time.time() < limit:
+        tries += 1
+        after = await on.mark()
+        walked = await on.walk(seen.cell.journey, f"{seen.cell.name} asked again {tries}")
+        if any(c.proxy == seen.cell.edge.key for c in await on.calls(walked, after)):
+            return
+        await anyio.sleep(_PAUSE_S)
 
 
 def _well(samples: Sequence[Sample]) -> bool:

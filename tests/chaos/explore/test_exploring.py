@@ -163,6 +163,16 @@ def test_a_breaker_that_another_one_hides_is_not_said_to_be_well(tmp_path: Path)
     assert [c.state for c in grid_of(tmp_path, result).cells] == [GridState.NOT_TRIED]
 
 
+def test_a_breaker_that_less_is_served_behind_is_waited_for_before_the_next_failure(tmp_path: Path) -> None:
+    front = {"BREAKER": "2:1.5:1", "FALLBACK": "yes"}
+    chain = Chain(front=front, first=DEGRADES, settings='failures = ["error-500", "error-503", "malformed"]')
+
+    result = explore(tmp_path, chain, {"edge": "front:middle"})
+
+    assert result.status is Status.PASS, told(result)
+    assert {c.state for c in grid_of(tmp_path, result).cells} == {GridState.HELD}
+
+
 def test_no_breaker_is_tried_where_none_is_promised(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"middle -> back promises no circuit breaker.*uses\.back\.breaker"):
         explore(tmp_path, Chain(), {"edge": "middle:back", "fault": "breaker"})
