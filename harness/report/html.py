@@ -84,7 +84,7 @@ def report_html(
             titles={p.name: p.title for p in plan},
             findings=groups,
             reasons=views.reasons(result),
-            gates=views.sorted_gates(result),
+            gates=views.gates_of(result),
             cards=views.cards(result, known),
             timeline=views.timeline(result, plan),
             map=views.system_map(system, stories, result, groups),

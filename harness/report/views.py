@@ -19,6 +19,7 @@ __all__ = [
     "Bar",
     "Card",
     "FindingView",
+    "Gates",
     "Group",
     "Link",
     "MapView",
@@ -27,9 +28,9 @@ __all__ = [
     "Trend",
     "cards",
     "finding_groups",
+    "gates_of",
     "moment",
     "reasons",
-    "sorted_gates",
     "system_map",
     "timeline",
     "trend",
@@ -196,7 +197,7 @@ def reasons(result: RunResult) -> list[Reason]:
         elif stage.status in bad:
             found.append(Reason(stage.status, stage.name, first_line(stage.reason), f"#stage-{stage.name}"))
     told = {stage.name for stage in result.stages if stage.findings}
-    gates = [g for g in sorted_gates(result) if g.status in bad and g.stage not in told]
+    gates = [g for g in gates_of(result).shown if g.status in bad and g.stage not in told]
     return found + [Reason(g.status, "gate", f"{g.gate}: {g.reason}", "#gates") for g in gates]
 
 
@@ -207,10 +208,29 @@ def _in_short(finding: Finding) -> str:
     return title if not where or where in title else f"{title} ({line(where)})"
 
 
-def sorted_gates(result: RunResult) -> list[GateOutcome]:
-    """Gates, worst first, otherwise as declared."""
+#: With more gates than this, those that passed are folded away: a rule on a measure of many labels has one for each.
+_GATES_SHOWN = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """Gates, worst first, otherwise as declared.
+
+    Args:
+        folded: those that passed, where there are too many to be read.
+    """
+
+    shown: Sequence[GateOutcome]
+    folded: Sequence[GateOutcome] = ()
+
+
+def gates_of(result: RunResult) -> Gates:
+    """The gates of a run."""
     order = (Status.FAIL, Status.INCONCLUSIVE, Status.WARN, Status.PASS, Status.SKIPPED)
-    return sorted(result.gates, key=lambda g: order.index(g.status))
+    ordered = sorted(result.gates, key=lambda g: order.index(g.status))
+    if len(ordered) <= _GATES_SHOWN:
+        return Gates(ordered)
+    return Gates([g for g in ordered if g.status is not Status.PASS], [g for g in ordered if g.status is Status.PASS])
 
 
 def cards(result: RunResult, known: Collection[str] | None) -> list[Card]:

@@ -268,3 +268,18 @@ def test_the_report_is_made_without_importing_plotly() -> None:
 def test_charts_are_found_by_their_media_type(result: RunResult) -> None:
     kinds = [a.media_type for s in result.stages for a in s.artifacts]
     assert kinds.count(CHART_MEDIA_TYPE) == 2
+
+
+@pytest.mark.parametrize(("passed", "folded"), [(3, False), (40, True)])
+def test_gates_that_passed_are_folded_when_there_are_many_and_no_other_is(
+    result: RunResult, run_directory: Path, passed: int, folded: bool
+) -> None:
+    good, bad = (next(g for g in result.gates if (g.status is Status.PASS) is wanted) for wanted in (True, False))
+    gates = (*(replace(good, gate=f"gate {n}") for n in range(passed)), replace(bad, gate="the red one"))
+
+    page = page_of(replace(result, gates=gates), run_directory)
+
+    before, mark, after = page.shown.partition(f"{passed} gates that passed")
+    assert bool(mark) is folded
+    assert "the red one" in before
+    assert all(f"gate {n} " in (after if folded else before) for n in range(passed))
