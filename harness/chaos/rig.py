@@ -129,15 +129,10 @@ class Rig:
         Raises:
             StartError: when a service that was stopped does not start again.
         """
-        problem: Exception | None = None
-        for edge in experiment.edges:
-            try:
-                await self.clear(edge)
-            except Exception as error:  # the rest has to be lifted first
-                problem = problem or error
-        await self.processes.lift(note)
-        if problem is not None:
-            raise problem
+        try:
+            await self.clear(*experiment.edges)
+        finally:
+            await self.processes.lift(note)
 
     async def put(self, edge: Edge, faults: Iterable[Injection], name: str, where: str = "") -> None:
         """Put faults on an edge.
@@ -170,9 +165,16 @@ class Rig:
                     f"(http_…) need the built-in server: unset TOXIPROXY_URL, or take toxiproxy-server off PATH."
                 ) from None
 
-    async def clear(self, edge: Edge) -> None:
-        """Take every fault on an edge out."""
-        await anyio.to_thread.run_sync(_clear, self._proxies[edge.key])
+    async def clear(self, *edges: Edge) -> None:
+        """Take every fault on these edges out; one that cannot be keeps no other in."""
+        problem: Exception | None = None
+        for edge in edges:
+            try:
+                await anyio.to_thread.run_sync(_clear, self._proxies[edge.key])
+            except Exception as error:  # the rest has to be lifted first
+                problem = problem or error
+        if problem is not None:
+            raise problem
 
     async def close(self) -> None:
         """Delete the proxies from a server that lives on without us."""

@@ -40,6 +40,15 @@ class Effort:
     invariants_s: float
     wait_s: float
 
+    def patience_s(self, promised_s: float | None, fan: int) -> float:
+        """How long an answer is waited for, in seconds: whoever waits for ever is told from whoever waits too long.
+
+        Args:
+            promised_s: what is promised for one answer at the entry, in seconds; None when nothing is.
+            fan: the most different things the entry wants for one step.
+        """
+        return (promised_s or self.wait_s) * max(1, fan) * 2 + 2.0
+
 
 async def try_cell(cell: Cell, on: Replica, effort: Effort, journal: Journal) -> Observation:
     """Carry one cell out. Whatever happens, the failure is lifted."""
@@ -100,8 +109,7 @@ async def walk_under(
     Returns:
         Walks of the journey, and of the one beside it.
     """
-    # Long enough that whoever waits for ever is told from whoever waits too long.
-    timeout_s = (waits_s or effort.wait_s) * max(1, on.baselines[cell.journey].fan) * 2 + 2.0
+    timeout_s = effort.patience_s(waits_s, on.baselines[cell.journey].fan)
     during: list[Sample] = []
     if cell.edge.kind is EdgeKind.HTTP and cell.failure.effect is Effect.FAILS and not cell.failure.holds:
         # Many at once open the circuit breaker before it can be seen how often one of them comes.

@@ -33,7 +33,7 @@ async def try_pair(pair: Pair, on: Replica, effort: Effort, journal: Journal) ->
             calls = await on.calls_at(cell.edge, seen.during, after, counted=cell.failure.counted)
     finally:
         with anyio.CancelScope(shield=True):
-            await _lift(pair, on)
+            await on.rig.clear(*(cell.edge for cell in pair.cells))
         lifted = journal.write("failures lifted", experiment=pair.failures, edge=pair.edges)
     undeclared = on.undeclared(seen.during, calls, *(c.edge for c in pair.cells))
     died = on.rig.runtime.died()
@@ -55,18 +55,6 @@ async def try_pair(pair: Pair, on: Replica, effort: Effort, journal: Journal) ->
         died=died,
     )
     return seen
-
-
-async def _lift(pair: Pair, on: Replica) -> None:
-    """Lift both failures; one that cannot be keeps the other not in."""
-    problem: Exception | None = None
-    for cell in pair.cells:
-        try:
-            await on.rig.clear(cell.edge)
-        except Exception as error:  # the other has to be lifted first
-            problem = problem or error
-    if problem is not None:
-        raise problem
 
 
 async def _under_both(seen: PairSeen, on: Replica, effort: Effort) -> None:

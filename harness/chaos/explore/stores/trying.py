@@ -114,7 +114,7 @@ class _Trial:
 
     async def _walk(self, after: int) -> None:
         seen, cell, on = self._seen, self._cell, self._on
-        timeout_s = (self._promised.waits_s or self._effort.wait_s) * max(1, seen.baseline.fan) * 2 + 2.0
+        timeout_s = self._effort.patience_s(self._promised.waits_s, seen.baseline.fan)
         siblings: list[Sample] = []
 
         async def beside() -> None:
