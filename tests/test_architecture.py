@@ -16,16 +16,21 @@ ROOT = Path(__file__).parents[1]
 HARNESS = ROOT / "harness"
 
 #: room -> rooms it may import. `errors` may be imported by all.
-BELOW = {"evidence": set(), "system": {"evidence"}, "pipeline": {"system", "evidence"}}
+BELOW = {
+    "guard": set(),
+    "evidence": set(),
+    "system": {"guard", "evidence"},
+    "pipeline": {"system", "guard", "evidence"},
+}
 CAPABILITIES = {"contracts", "fuzz", "load", "chaos", "synthetic"}
 ALLOWED: dict[str, set[str]] = {
     **BELOW,
-    **{c: {"pipeline", "system", "evidence"} for c in CAPABILITIES},
+    **{c: set(BELOW) for c in CAPABILITIES},
     # What two documents, or a contract and a document, differ in has a page too.
-    "report": {"contracts", "pipeline", "system", "evidence"},
+    "report": {"contracts", *BELOW},
     "starter": {"system", "evidence"},
-    "testing": {"contracts", "chaos", "pipeline", "system", "evidence"},
-    "cli": {"report", "testing", "starter", *CAPABILITIES, "pipeline", "system", "evidence"},
+    "testing": {"contracts", "chaos", *BELOW},
+    "cli": {"report", "testing", "starter", *CAPABILITIES, *BELOW},
 }
 #: The same for the rooms of `contracts`; `stage`, its door, may import all.
 _CONTRACTS = {"jsontext": set(), "pacts": {"jsontext"}, "verified": set(), "edges": {"pacts"}, "settings": set()}

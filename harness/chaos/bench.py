@@ -22,7 +22,7 @@ from harness.errors import HarnessError, StartError, UsageError
 from harness.system.children import is_ending, log_tail
 from harness.system.config import Project
 from harness.system.guardian import Guardian
-from harness.system.model import is_loopback
+from harness.system.model import RuntimeSettings
 from harness.system.runtime import ProcessRuntime
 
 __all__ = ["Bench"]
@@ -136,7 +136,7 @@ class Bench:
             UsageError: when it is neither on loopback nor allowed.
         """
         host = upstream.rpartition(":")[0]
-        if not is_loopback(f"//{upstream}") and host not in self._allowed():
+        if not RuntimeSettings(allow_targets=self._allowed()).invites(f"//{upstream}"):
             raise UsageError(
                 f"{upstream} is not on loopback, so faults before it are refused; "
                 f"allow its host in harness.toml: runtime.allow_targets = [{host!r}]"

@@ -57,6 +57,7 @@ class Invariants:
                 journeys_file=str(self.file),
                 base_urls=self.ground.rig.runtime.addresses,
                 entry=self.ground.entry,
+                allowed=self.ground.rig.runtime.system.runtime.allow_targets,
                 names=names,
                 seed=self.ground.seed,
                 timeout_s=_TIMEOUT_S,

@@ -18,7 +18,7 @@ from harness.chaos.client import Server, ServerProxy
 from harness.errors import InfrastructureError, UsageError
 from harness.system.children import child_environment, end_group, log_tail, start_child
 from harness.system.guardian import Guardian
-from harness.system.model import is_loopback
+from harness.system.model import RuntimeSettings
 from harness.system.ports import free_port
 
 __all__ = ["ToxiproxyServer", "toxiproxy_server"]
@@ -104,7 +104,7 @@ async def toxiproxy_server(
 async def _foreign(url: str, allow_targets: tuple[str, ...]) -> ToxiproxyServer:
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"TOXIPROXY_URL is {url!r}; it must be a URL such as http://127.0.0.1:8474")
-    if not is_loopback(url) and urlsplit(url).hostname not in allow_targets:
+    if not RuntimeSettings(allow_targets=allow_targets).invites(url):
         raise UsageError(
             f"TOXIPROXY_URL is {url}, which is not on loopback; "
             f"allow its host in harness.toml: runtime.allow_targets = [{urlsplit(url).hostname!r}]"

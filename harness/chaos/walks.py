@@ -96,6 +96,7 @@ class Walks:
             journeys_file=str(journeys),
             base_urls=rig.runtime.addresses,
             entry=entry,
+            allowed=rig.runtime.system.runtime.allow_targets,
             names=self._row[0].journeys,
             rate=self.rate,
             duration_s=self._longest,

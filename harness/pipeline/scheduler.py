@@ -26,7 +26,8 @@ from harness.pipeline.events import (
 )
 from harness.pipeline.gates import History, apply_gates
 from harness.pipeline.plan import Plan
-from harness.pipeline.stage import Environment
+from harness.pipeline.registry import load_stage
+from harness.pipeline.stage import ChecksTargets, Environment
 from harness.pipeline.worker import WorkRequest, inconclusive
 from harness.system.children import log_tail, python_module, run_child
 from harness.system.config import Project
@@ -194,6 +195,9 @@ class Scheduler:
             return inconclusive(stage.name, blocked, started=started)
         shares = self.plan.environments[stage.name] is Environment.SYSTEM
         try:
+            door = load_stage(stage.name)
+            if isinstance(door, ChecksTargets):  # before anything is asked there, readiness included
+                door.check_targets(self.project.system)
             runtime = await self._shared.up() if shares else None
             result = await self._in_worker(stage, runtime, started)
         except HarnessError as error:

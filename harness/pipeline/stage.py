@@ -33,14 +33,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from harness.evidence import Artifact, Finding, Measure, Redactor, StageResult
+from harness.guard import read_incidents
 from harness.pipeline.events import Event, FindingFound, Note, StageProgress
+from harness.pipeline.incidents import finding_of
 from harness.system.model import System
 from harness.system.tables import StageSettings
 
 if TYPE_CHECKING:
     from harness.system.runtime import ProcessRuntime
 
-__all__ = ["ChecksFiles", "Environment", "Need", "Stage", "StageContext", "journeys_need"]
+__all__ = ["ChecksFiles", "ChecksTargets", "Environment", "Need", "Stage", "StageContext", "journeys_need"]
 
 S = TypeVar("S", bound=StageSettings)
 
@@ -121,6 +123,18 @@ class ChecksFiles(Protocol):
         """
 
 
+@runtime_checkable
+class ChecksTargets(Protocol):
+    """What a stage may have besides: a look at where its traffic would go, before anything is asked there."""
+
+    def check_targets(self, system: System) -> None:
+        """Make sure that its traffic is invited wherever it would go.
+
+        Raises:
+            UsageError: naming the service, and how to invite it.
+        """
+
+
 @dataclass(slots=True)
 class StageContext:
     """All that a running stage is given.
@@ -195,6 +209,11 @@ class StageContext:
         profile = [] if self.profile == "quick" else [f"--profile {self.profile}"]
         return " ".join(["harness run", self.name, *narrowed, f"--seed {self.seed}", *profile])
 
+    def tell_incidents(self) -> None:
+        """Report what the guards of the stage's processes had to step in for, so far."""
+        for incident in read_incidents(self.directory):
+            self.found(finding_of(incident, self.name, self.again()))
+
     def artifact(self, path: Path, name: str = "", media_type: str = "text/plain") -> Artifact:
         """Describe a file below the run's directory as an artifact."""
         return Artifact(name or path.name, str(path.relative_to(self.run_directory)), media_type)
@@ -211,6 +230,7 @@ class StageContext:
         """Conclude: status is drawn from the work done and every finding reported or passed here."""
         for finding in findings:
             self.found(finding)
+        self.tell_incidents()
         return StageResult.conclude(
             self.name, work=work, measures=measures, findings=self.findings, artifacts=artifacts, reason=reason
         )

@@ -66,11 +66,14 @@ async def run_stage(stage: Stage, context: StageContext) -> StageResult:
     except* HarnessError as group:
         error = first_of(group)
         usage = isinstance(error, HarnessError) and error.exit_code is ExitCode.USAGE
+        context.tell_incidents()
         result = inconclusive(context.name, str(error), usage=usage)
         result = replace(result, findings=context.findings)
     except* Exception as group:
         with suppress(OSError):  # the log may be what cannot be written
             traceback.print_exception(group)
+        with suppress(OSError):
+            context.tell_incidents()
         result = replace(
             inconclusive(context.name, _unexpected(first_of(group), context.directory)), findings=context.findings
         )

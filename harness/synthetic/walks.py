@@ -58,6 +58,7 @@ async def walk(
         journeys_file=str(context.root / context.system.suites.journeys),
         base_urls=dict(context.addresses),
         entry=context.system.entry,
+        allowed=context.system.runtime.allow_targets,
         names=(context.only["journey"],) if "journey" in context.only else names,
         rate=rate,
         duration_s=duration_s,

@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING
 
 from harness.errors import InfrastructureError, UsageError
 from harness.evidence.wire import from_json, to_json
+from harness.guard import INCIDENTS_FILE, Guarded, Invitation, enter
 from harness.system.arrivals import ArrivalKind, schedule
 from harness.system.children import log_tail, python_module, run_child
-from harness.system.journeys import Journey, Response, Step, User, load_journeys, new_trace_id, run_journey
+from harness.system.journeys import Journey, Step, User, load_journeys, new_trace_id, run_journey
+from harness.system.sending import HttpTransport, connections
 
 if TYPE_CHECKING:
-    import httpx
+    from harness.guard.transport import GuardedTransport
 
 __all__ = ["DriveSpec", "Sample", "arrivals", "drive", "walk_once"]
 
@@ -38,6 +40,7 @@ class DriveSpec:
         journeys_file: the project's journeys.
         base_urls: base URL of each service.
         entry: the service users come in through, for journeys that name none.
+        allowed: hosts, or `host:port`, beyond the services that journeys may ask.
         names: journeys to walk; all when empty.
         rate: arrivals per second, over all journeys; 0 walks each journey once, one after another.
         duration_s: how long arrivals go on, in seconds; unused with rate 0.
@@ -50,6 +53,7 @@ class DriveSpec:
     journeys_file: str
     base_urls: Mapping[str, str]
     entry: str
+    allowed: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     rate: float = 0.0
     duration_s: float = 0.0
@@ -57,6 +61,10 @@ class DriveSpec:
     synthetic: bool = False
     timeout_s: float = 10.0
     max_in_flight: int = 64
+
+    def guarded(self, incidents: Path) -> Guarded:
+        """What the process that walks may do; what a guard had to step in for goes to `incidents`."""
+        return Guarded(Invitation.to(self.base_urls.values(), self.allowed), incidents)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +113,7 @@ async def drive(
 
     Args:
         root: folder the journeys run in (and import from).
-        log: what the journeys print goes there.
+        log: what the journeys print goes there; what a guard had to step in for goes beside it.
         on_sample: takes each walk as it ends.
 
     Returns:
@@ -127,7 +135,8 @@ async def drive(
             count += 1
 
     argv = python_module("harness.system.drive", to_json(spec))
-    done = await run_child(argv, cwd=root, log=log, time_limit_s=time_limit_s, on_line=take)
+    guard = spec.guarded(log.with_name(INCIDENTS_FILE)).environment()
+    done = await run_child(argv, cwd=root, log=log, time_limit_s=time_limit_s, env=guard, on_line=take)
     if problems:
         raise UsageError(problems[0])
     if done.timed_out:
@@ -147,6 +156,7 @@ def main() -> None:
 
     out = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
+    enter()
     spec = from_json(DriveSpec, sys.argv[1])
     sys.path.insert(0, str(Path.cwd()))
     try:
@@ -170,23 +180,20 @@ class _Driver:
     _in_flight: int = 0
 
     def run(self, journeys: tuple[Journey, ...]) -> None:
-        import httpx
-
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=self.spec.max_in_flight)
-        with httpx.HTTPTransport(limits=limits) as connections, ThreadPoolExecutor(self.spec.max_in_flight) as pool:
+        with connections(self.spec.max_in_flight) as shared, ThreadPoolExecutor(self.spec.max_in_flight) as pool:
             planned = arrivals(journeys, self.spec)
             begun = time.time()
             for offset, journey, seed in planned:
                 if not self.spec.rate:
-                    self._walk(connections, journey, seed, time.time())
+                    self._walk(shared, journey, seed, time.time())
                     continue
                 wait = begun + offset - time.time()
                 if wait > 0:
                     time.sleep(wait)
-                self._arrive(pool, connections, journey, seed, begun + offset)
+                self._arrive(pool, shared, journey, seed, begun + offset)
 
     def _arrive(
-        self, pool: ThreadPoolExecutor, connections: httpx.HTTPTransport, journey: Journey, seed: int, intended: float
+        self, pool: ThreadPoolExecutor, shared: GuardedTransport, journey: Journey, seed: int, intended: float
     ) -> None:
         with self._lock:
             full = self._in_flight >= self.spec.max_in_flight
@@ -197,26 +204,24 @@ class _Driver:
                 Sample(journey=journey.name, intended=intended, started=intended, duration_ms=0, ok=False, error=error)
             )
             return
-        pool.submit(self._walk_and_leave, connections, journey, seed, intended)
+        pool.submit(self._walk_and_leave, shared, journey, seed, intended)
 
-    def _walk_and_leave(self, connections: httpx.HTTPTransport, journey: Journey, seed: int, intended: float) -> None:
+    def _walk_and_leave(self, shared: GuardedTransport, journey: Journey, seed: int, intended: float) -> None:
         try:
-            self._walk(connections, journey, seed, intended)
+            self._walk(shared, journey, seed, intended)
         finally:
             with self._lock:
                 self._in_flight -= 1
 
-    def _walk(self, connections: httpx.HTTPTransport, journey: Journey, seed: int, intended: float) -> None:
-        self._send(walk_once(journey, self.spec, connections, seed, intended))
+    def _walk(self, shared: GuardedTransport, journey: Journey, seed: int, intended: float) -> None:
+        self._send(walk_once(journey, self.spec, shared, seed, intended))
 
     def _send(self, sample: Sample) -> None:
         with self._lock:
             self.report(sample)
 
 
-def walk_once(
-    journey: Journey, spec: DriveSpec, connections: httpx.HTTPTransport, seed: int, intended: float
-) -> Sample:
+def walk_once(journey: Journey, spec: DriveSpec, shared: GuardedTransport, seed: int, intended: float) -> Sample:
     """Walk a journey once, now; blocks until it has ended.
 
     Args:
@@ -227,7 +232,7 @@ def walk_once(
     user = User(
         base_urls=spec.base_urls,
         entry=journey.entry or spec.entry,
-        transport=_HttpxTransport(connections),
+        transport=HttpTransport(shared),
         rng=rng,
         trace_id=new_trace_id(rng),
         synthetic=spec.synthetic,
@@ -245,28 +250,6 @@ def walk_once(
         trace_id=user.trace_id,
         steps=tuple(user.steps),
     )
-
-
-class _HttpxTransport:
-    """One user's client: cookies of its own, connections shared with everybody."""
-
-    def __init__(self, connections: httpx.HTTPTransport) -> None:
-        import httpx
-
-        self._client = httpx.Client(transport=connections, trust_env=False)
-
-    def __call__(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        json: object | None,
-        params: Mapping[str, str] | None,
-        name: str,  # noqa: ARG002 - for transports that keep statistics by name
-        timeout_s: float,
-    ) -> Response:
-        return self._client.request(method, url, headers=headers, json=json, params=params, timeout=timeout_s)
 
 
 if __name__ == "__main__":

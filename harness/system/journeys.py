@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Protocol, overload
 
 from harness.errors import ConfigError, did_you_mean
+from harness.guard import Incident, Kind, LeadsAwayError, UninvitedError, address, report
 
 __all__ = [
     "Journey",
@@ -77,6 +78,14 @@ class Transport(Protocol):
         """Send."""
 
 
+#: A walk of more requests than this goes round in circles, perhaps after links that an answer makes up.
+_MOST_REQUESTS = 1000
+#: How many of the last answers are looked through for who named an address, and how much of each.
+_REMEMBERED, _REMEMBERED_CHARS = 10, 100_000
+#: A step that takes all of these as they come takes anything: whatever the service answers, it goes on.
+_ALL_KINDS = (200, 404, 500)
+
+
 class JourneyFailed(Exception):  # noqa: N818 - an outcome, told in the words of the journey
     """A journey did not go as a user would need it to."""
 
@@ -85,7 +94,8 @@ class JourneyFailed(Exception):  # noqa: N818 - an outcome, told in the words of
 class Step:
     """One request of a journey, as seen by the user.
 
-    `status` is 0 when no answer came; `at` in seconds since the epoch; `tagged` whether it went out as synthetic.
+    `status` is 0 when no answer came; `at` in seconds since the epoch; `tagged` whether it went out as synthetic;
+    `anything` whether it would have gone on whatever status came.
     """
 
     name: str
@@ -98,6 +108,7 @@ class Step:
     request_body: str = ""
     response_body: str = ""
     tagged: bool = False
+    anything: bool = False
 
 
 def new_trace_id(rng: random.Random | None = None) -> str:
@@ -130,6 +141,7 @@ class User:
     timeout_s: float = 10.0
     headers: dict[str, str] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
+    _answers: list[tuple[str, Response]] = field(default_factory=list, init=False, repr=False)
     _last: tuple[object | None, Response] | None = field(default=None, init=False, repr=False)
 
     def request(
@@ -147,19 +159,21 @@ class User:
         """Send one request.
 
         Args:
+            path: path and query at the service, or a whole URL of it, as services put into links. One that leads anywhere
+                else is not followed, whoever named it.
             expect: status, or statuses, that let the journey go on; any 2xx when None.
             name: what the step is called in reports; `METHOD path` by default. Name it when the path holds an id.
             service: which service to ask; the entry by default.
 
         Raises:
-            JourneyFailed: when no answer came, or one with another status.
+            JourneyFailed: when no answer came, or one with another status, or the path leads somewhere else.
         """
         label = name or f"{method} {path}"
         base = self.base_urls.get(service or self.entry)
         if base is None:
             known = ", ".join(n for n in self.base_urls if n) or "none"
             raise JourneyFailed(f"{label}: nobody said where {service or self.entry} is; known: {known}")
-        url = base + path
+        url = self._address(base, path, label)
         sent = {
             "traceparent": f"00-{self.trace_id}-{secrets.token_hex(8)}-01",
             **({"baggage": "synthetic=true"} if self.synthetic else {}),
@@ -171,13 +185,17 @@ class User:
             response = self.transport(
                 method, url, headers=sent, json=json, params=params, name=label, timeout_s=self.timeout_s
             )
+        except UninvitedError as error:
+            report(Incident(Kind.UNINVITED, url, str(error), label))
+            raise JourneyFailed(f"{label}: {error}") from error
         except Exception as error:  # each transport has its own errors; all mean that no answer came
             said = f"{type(error).__name__}: {error}"
             if "Timeout" in type(error).__name__:
                 said = f"no answer within {self.timeout_s:g} s"
-            self._record(label, method, url, 0, begun, at, json, said, "", sent)
+            self._record(label, method, url, 0, begun, at, json, said, "", sent, expect)
             raise JourneyFailed(f"{label}: {said}") from error
         self._last = (json, response)
+        self._answers = [*self._answers[1 - _REMEMBERED :], (f"the answer to {label}", response)]
         wrong = not _accepted(response.status_code, expect)
         error_text = f"answered {response.status_code}, expected {_shown(expect)}" if wrong else ""
         self._record(
@@ -191,6 +209,7 @@ class User:
             error_text,
             response.text[:2000] if wrong else "",
             sent,
+            expect,
         )
         if wrong:
             raise JourneyFailed(f"{label}: {error_text}: {response.text[:300]}")
@@ -229,11 +248,41 @@ class User:
         error: str,
         body: str,
         headers: Mapping[str, str],
+        expect: int | Collection[int] | None,
     ) -> None:
         duration = (time.perf_counter() - begun) * 1000
         shown = _body(sent) if error else ""
         tagged = any(k.lower() == "baggage" and "synthetic=true" in v for k, v in headers.items())
-        self.steps.append(Step(name, method, url, status, duration, at, error, shown, body, tagged))
+        anything = expect is not None and all(_accepted(s, expect) for s in _ALL_KINDS)
+        self.steps.append(Step(name, method, url, status, duration, at, error, shown, body, tagged, anything))
+
+    def _address(self, base: str, path: str, label: str) -> str:
+        """The URL of a request.
+
+        Raises:
+            JourneyFailed: when it leads away from the service, or the walk goes round in circles.
+        """
+        if len(self.steps) >= _MOST_REQUESTS:
+            raise JourneyFailed(f"{label}: not sent, as this walk has made {_MOST_REQUESTS} requests already")
+        try:
+            return address(base, str(path))
+        except LeadsAwayError as error:
+            sent_by = self._who_named(str(path))
+            report(Incident(Kind.UNINVITED, str(path), f"{error}; it was not followed", label, sent_by))
+            by = f", as {sent_by} has it" if sent_by else ""
+            raise JourneyFailed(f"{label}: not sent: {error}{by}") from None
+
+    def _who_named(self, path: str) -> str:
+        """Which answer a path comes from; empty when none of the last ones holds it."""
+        import json
+
+        spelt = (path, json.dumps(path)[1:-1], json.dumps(path)[1:-1].replace("/", "\\/"))
+        for said, answer in reversed(self._answers):
+            head = "\n".join(str(v) for v in answer.headers.values())
+            text = f"{head}\n{answer.text[:_REMEMBERED_CHARS]}"
+            if any(s in text for s in spelt):
+                return said
+        return ""
 
     def keep_last_answer(self) -> None:
         """Put the bodies of the last exchange into its step: it is what a journey stumbled over that was answered well."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import urlsplit
+
+from harness.guard import Invitation, place_of
 
 __all__ = [
     "Auth",
@@ -23,7 +24,6 @@ __all__ = [
     "Service",
     "Suites",
     "System",
-    "is_loopback",
 ]
 
 
@@ -173,7 +173,8 @@ class RuntimeSettings:
 
     Args:
         production: accept synthetic checks only.
-        allow_targets: host names beyond loopback that fuzz, load and chaos may touch.
+        allow_targets: hosts, or `host:port`, beyond loopback that fuzz, load and chaos may touch, and beyond the services
+            that a project's own code may ask.
     """
 
     kind: RuntimeKind = RuntimeKind.PROCESS
@@ -182,7 +183,15 @@ class RuntimeSettings:
 
     def invites(self, url: str) -> bool:
         """Whether fuzz, load and fault traffic may go to `url`: loopback, or a host that is allowed by name."""
-        return is_loopback(url) or (urlsplit(url).hostname or "") in self.allow_targets
+        try:
+            place = place_of(url)
+        except ValueError:
+            return False
+        return Invitation.to((), self.allow_targets, loopback=True).allows(place.host, place.port)
+
+    def invitation(self, addresses: Iterable[str]) -> Invitation:
+        """Where requests may go of who walks through a system, its own code included: its services, and `allow_targets`."""
+        return Invitation.to(addresses, self.allow_targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,16 +287,3 @@ class System:
     def file(self, root: Path, relative: str) -> Path:
         """Absolute path of something named relative to `harness.toml`."""
         return (root / relative).resolve()
-
-
-def is_loopback(url: str) -> bool:
-    """Whether `url` (or a bare host) points at this machine's loopback interface, judged by name, never by DNS."""
-    import ipaddress
-
-    host = (urlsplit(url).hostname if "//" in url else url.split(":", maxsplit=1)[0]) or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -17,12 +17,14 @@ import anyio.abc
 
 from harness.errors import InfrastructureError, UsageError
 from harness.evidence.wire import from_json, to_json
+from harness.guard import INCIDENTS_FILE, enter
 from harness.system.children import end_group, log_tail, python_module, read_lines, start_child
 from harness.system.drive import DriveSpec, Sample, walk_once
 from harness.system.journeys import Journey, load_journeys
+from harness.system.sending import connections
 
 if TYPE_CHECKING:
-    import httpx
+    from harness.guard.transport import GuardedTransport
 
 __all__ = ["Known", "Walker", "walker"]
 
@@ -158,18 +160,22 @@ class Walker:
 
 
 @asynccontextmanager
-async def walker(*, base_urls: Mapping[str, str], entry: str, root: Path, log: Path) -> AsyncIterator[Walker]:
+async def walker(
+    *, base_urls: Mapping[str, str], entry: str, root: Path, log: Path, allowed: Sequence[str] = ()
+) -> AsyncIterator[Walker]:
     """Give a walker, and end its process afterwards.
 
     Args:
         base_urls: base URL of each service.
         entry: the service users come in through, for journeys that name none.
         root: folder the journeys run in (and import from).
-        log: what the journeys print goes there.
+        log: what the journeys print goes there; what a guard had to step in for goes beside it.
+        allowed: hosts, or `host:port`, beyond the services that journeys may ask.
     """
-    spec = DriveSpec(journeys_file="", base_urls=base_urls, entry=entry)
+    spec = DriveSpec(journeys_file="", base_urls=base_urls, entry=entry, allowed=tuple(allowed))
     argv = python_module("harness.system.walker", to_json(spec))
-    process = await start_child(argv, cwd=root, log=log, pipe_stdin=True, pipe_stdout=True)
+    guard = spec.guarded(log.with_name(INCIDENTS_FILE)).environment()
+    process = await start_child(argv, cwd=root, log=log, env=guard, pipe_stdin=True, pipe_stdout=True)
     made = Walker(log, process)
     try:
         async with anyio.create_task_group() as tasks:
@@ -191,14 +197,11 @@ class _Child:
     _files: dict[str, tuple[Journey, ...]] = field(default_factory=dict)
 
     def serve(self, orders: TextIO) -> None:
-        import httpx
-
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=_AT_ONCE)
-        with httpx.HTTPTransport(limits=limits) as connections, ThreadPoolExecutor(_AT_ONCE) as pool:
+        with connections(_AT_ONCE) as shared, ThreadPoolExecutor(_AT_ONCE) as pool:
             for line in orders:
-                self._carry_out(from_json(_Order, line), connections, pool)
+                self._carry_out(from_json(_Order, line), shared, pool)
 
-    def _carry_out(self, order: _Order, connections: httpx.HTTPTransport, pool: ThreadPoolExecutor) -> None:
+    def _carry_out(self, order: _Order, shared: GuardedTransport, pool: ThreadPoolExecutor) -> None:
         try:
             journeys = self._journeys(order)
         except UsageError as error:
@@ -210,7 +213,7 @@ class _Child:
             return
         [journey] = [j for j in journeys if j.name == order.journey]
         for seed in order.seeds:
-            pool.submit(self._walk, order, journey, connections, seed)
+            pool.submit(self._walk, order, journey, shared, seed)
 
     def _journeys(self, order: _Order) -> tuple[Journey, ...]:
         found = self._files.get(order.file)
@@ -220,11 +223,11 @@ class _Child:
             load_journeys(Path(order.file), [order.journey])  # says what is wrong with the name
         return found
 
-    def _walk(self, order: _Order, journey: Journey, connections: httpx.HTTPTransport, seed: int) -> None:
+    def _walk(self, order: _Order, journey: Journey, shared: GuardedTransport, seed: int) -> None:
         spec = DriveSpec(
             journeys_file="", base_urls=self.spec.base_urls, entry=self.spec.entry, timeout_s=order.timeout_s
         )
-        self._say(_Answer(ticket=order.ticket, sample=walk_once(journey, spec, connections, seed, time.time())))
+        self._say(_Answer(ticket=order.ticket, sample=walk_once(journey, spec, shared, seed, time.time())))
 
     def _say(self, answer: _Answer) -> None:
         with self._lock:
@@ -238,6 +241,7 @@ def main() -> None:
 
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    enter()
     sys.path.insert(0, str(Path.cwd()))
     _Child(from_json(DriveSpec, sys.argv[1]), out).serve(sys.stdin)
 

@@ -255,7 +255,13 @@ async def replica(system: System, rig: Rig, *, root: Path, seed: int, log: Path)
     await wire_stores(system, rig)
     async with (
         rig.runtime.running() as runtime,
-        walker(base_urls=runtime.addresses, entry=system.entry, root=root, log=log) as walks,
+        walker(
+            base_urls=runtime.addresses,
+            entry=system.entry,
+            root=root,
+            log=log,
+            allowed=system.runtime.allow_targets,
+        ) as walks,
     ):
         invariants = root / system.suites.experiments / INVARIANTS_FILE
         made = Replica(

@@ -12,7 +12,7 @@ import anyio
 
 from harness.contracts.jsontext import loads
 from harness.errors import InfrastructureError, UsageError
-from harness.system.model import is_loopback
+from harness.guard import is_loopback
 
 if TYPE_CHECKING:
     import httpx

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness.system.model import Edge, EdgeKind, System, is_loopback
+from harness.system.model import Edge, EdgeKind, System
 
 __all__ = ["StoreFile", "StoreServer", "Whereabouts", "store_edges", "whereabouts", "why_not"]
 
@@ -113,7 +113,7 @@ def why_not(system: System, edge: Edge) -> str:
     if isinstance(where, StoreServer):
         if _CERTIFIED.search(edge.template):
             return "its certificate is checked, and a proxy has another name"
-        if not (is_loopback(f"//{where.host}") or where.host in system.runtime.allow_targets):
+        if not system.runtime.invites(f"//{where.host}:{where.port}"):
             return f"{where.host} is not on loopback, and runtime.allow_targets does not name it"
     return ""
 
