@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from harness.guard.limits import LIMITS, Limits, TooMuchError
-from harness.guard.places import Invitation, UninvitedError, normal_host
+from harness.guard.places import Invitation, normal_host
 from harness.guard.urls import same_origin, without_credentials
 
 if TYPE_CHECKING:
     import httpx  # heavy, and only for this
 
-__all__ = ["FetchError", "Fetched", "fetch"]
+__all__ = ["FetchError", "Fetched", "fetch", "get"]
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _DENIED = frozenset({401, 403})
@@ -58,28 +59,48 @@ def fetch(
     Raises:
         FetchError: when no whole answer came, it is too large, or it leads somewhere else.
     """
+    invited = (invitation or Invitation()).and_to([url, _secure(url)])
+    limits = Limits(wire_bytes=max_bytes, plain_bytes=max_bytes)
+    with _client(invited, limits, limit_s) as client:
+        answer = _follow(client, url, {}, limits)
+        if answer.status in _DENIED and credentials is not None:
+            answer = _follow(client, url, credentials(), limits)
+        return answer
+
+
+def get(url: str, *, limit_s: float, max_bytes: int = LIMITS.plain_bytes) -> Fetched:
+    """Ask once, whatever comes: a redirect is an answer like another. Blocks.
+
+    Args:
+        limit_s: for the whole answer, in seconds.
+        max_bytes: the most the body may have, inflated.
+
+    Raises:
+        FetchError: when no whole answer came, or it is too large.
+    """
+    with _client(Invitation.to([url]), Limits(wire_bytes=max_bytes, plain_bytes=max_bytes), limit_s) as client:
+        answer = client.get(url)
+        return Fetched(url, answer.status_code, answer.headers, answer.content)
+
+
+@contextmanager
+def _client(invitation: Invitation, limits: Limits, limit_s: float) -> Iterator[httpx.Client]:
+    """A client for a moment; whatever goes wrong with it is a `FetchError`."""
     import httpx
 
     from harness.guard.transport import GuardedTransport, deadline
 
     try:
-        invited = (invitation or Invitation()).and_to([url, _secure(url)])
-        limits = Limits(wire_bytes=max_bytes, plain_bytes=max_bytes)
         with (
             deadline(limit_s),
-            GuardedTransport(invited, limits) as transport,
+            GuardedTransport(invitation, limits) as transport,
             httpx.Client(transport=transport, timeout=limit_s, trust_env=False) as client,
         ):
-            answer = _follow(client, url, {}, limits)
-            if answer.status in _DENIED and credentials is not None:
-                answer = _follow(client, url, credentials(), limits)
-            return answer
+            yield client
     except TooMuchError as error:
         raise FetchError(f"is too large: {error}") from None
     except (TimeoutError, httpx.TimeoutException):
         raise FetchError(f"did not come within {limit_s:g} s") from None
-    except UninvitedError as error:
-        raise FetchError(f"cannot be fetched: {error}") from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
         raise FetchError(f"cannot be fetched: {str(error) or type(error).__name__}") from None
 

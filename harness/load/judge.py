@@ -8,9 +8,11 @@ from pathlib import Path
 
 from harness.evidence import Finding, Measure, Place, Severity
 from harness.load.result import JourneyLoad, LoadResult
+from harness.load.seen import Seen
+from harness.pipeline.walked import Walked, proved_nothing
 from harness.system.traces import trace_lines
 
-__all__ = ["CLOSED_MODEL", "Limits", "findings", "generator_kept_up", "measures", "work"]
+__all__ = ["CLOSED_MODEL", "Limits", "ended_early", "findings", "generator_kept_up", "measures", "work"]
 
 CLOSED_MODEL = (
     "the locustfile does not use harness.load.locust.ArrivalUser: numbers are Locust's own, from a closed model, in which "
@@ -29,6 +31,7 @@ class Limits:
         logs: log file of each service, for the trace of a failed walk.
         reproduce: command that runs the same load again.
         redact: takes secrets out of text.
+        seen: what happened beside Locust's own statistics.
     """
 
     max_error_rate: float
@@ -36,6 +39,7 @@ class Limits:
     logs: Mapping[str, Path] = field(default_factory=dict)
     reproduce: str = "harness run load"
     redact: Callable[[str], str] = str
+    seen: Seen = field(default_factory=Seen)
 
 
 def work(result: LoadResult) -> dict[str, int]:
@@ -111,11 +115,58 @@ def findings(result: LoadResult, limits: Limits) -> Iterator[Finding]:
             yield _never_ran(journey, result, limits)
         elif journey.failed:
             yield _failed(journey, result, limits)
+    walked = [Walked(j.name, j.scheduled - j.failed, j.requests, j.anything) for j in result.journeys]
+    yield from proved_nothing("load", walked, lambda _: limits.reproduce)
     refused = sum(j.refused for j in result.journeys)
     if refused:
         yield _saturated(refused, result, limits)
     if result.model == "closed":
         yield from _failed_requests(result, limits)
+    seen = limits.seen
+    if seen.requests and seen.requests == seen.starting:
+        yield _only_at_the_start(seen, limits)
+    if seen.errors:
+        yield _broke(seen, limits)
+
+
+def _only_at_the_start(seen: Seen, limits: Limits) -> Finding:
+    return Finding(
+        rule="load.only_on_start",
+        severity=Severity.ERROR,
+        title=f"no task made a request under load: all {seen.requests} were made in on_start",
+        detail="Each user asks once when it starts, and then waits: that is no load. Ask in the tasks.",
+        reproduce=limits.reproduce,
+    )
+
+
+def _broke(seen: Seen, limits: Limits) -> Finding:
+    count = sum(seen.errors.values())
+    most = max(seen.errors, key=lambda text: seen.errors[text])
+    return Finding(
+        rule="load.task_broke",
+        severity=Severity.ERROR,
+        title=f"tasks of the locustfile ended in an exception {count} time{'s' if count > 1 else ''}: {most}",
+        detail="Locust counts requests; what a task would have asked for after its exception is not among them.\n"
+        + "\n".join(f"{n} × {text}" for text, n in sorted(seen.errors.items(), key=lambda e: -e[1])),
+        reproduce=limits.reproduce,
+        key=most.partition(":")[0],
+    )
+
+
+def ended_early(wanted_s: float, took_s: float, returncode: int, reproduce: str, said: str) -> Finding:
+    """Locust ended before its time, or with an exit code of its own making: what it left is not the run that was asked for.
+
+    Args:
+        wanted_s, took_s: how long load was to be made, and was made, in seconds.
+        said: the last lines of its log.
+    """
+    return Finding(
+        rule="load.ended_early",
+        severity=Severity.ERROR,
+        title=f"Locust ended after {took_s:.1f} of {wanted_s:g} s, with exit code {returncode}",
+        detail="Something in its process ended it: what came after that is not known.\nThe end of its log:\n" + said,
+        reproduce=reproduce,
+    )
 
 
 def _bottleneck(result: LoadResult, limits: Limits) -> Finding:

@@ -54,6 +54,8 @@ class _Counts:
     failed: int = 0
     refused: int = 0
     unfinished: int = 0
+    requests: int = 0
+    anything: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     traces: dict[str, str] = field(default_factory=dict)
 
@@ -113,7 +115,9 @@ class Recorder:
             return
         record_ms(counts.latency, sample.duration_ms)
         record_ms(self._lateness, (sample.started - sample.intended) * 1000)
+        counts.requests += len(sample.steps)
         for step in sample.steps:
+            counts.anything += step.anything
             request = self._requests.setdefault(step.name, _Request())
             record_ms(request.latency, step.duration_ms)
             request.failed += bool(step.error)
@@ -163,6 +167,8 @@ class Recorder:
             rate_intended=counts.scheduled / window_s,
             rate_achieved=in_window / window_s,
             latency=Latency.of(counts.latency),
+            requests=counts.requests,
+            anything=counts.anything,
             errors=tuple(
                 ErrorCount(text, n, counts.traces[text]) for text, n in counts.errors.most_common(_KEPT_ERRORS)
             ),

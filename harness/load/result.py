@@ -82,6 +82,8 @@ class JourneyLoad:
         refused: arrivals that could not start because too many were in flight; counted in `failed`.
         failed: walks that did not go as the journey asks, refused and unfinished ones included.
         unfinished: walks still under way when the run gave up waiting; counted in `failed`.
+        requests: requests made by walks that were started.
+        anything: those of them that would have been taken for good whatever status came.
         rate_intended, rate_achieved: arrivals due, and walks that ended, per second of the window.
     """
 
@@ -94,6 +96,8 @@ class JourneyLoad:
     rate_achieved: float
     latency: Latency
     errors: tuple[ErrorCount, ...] = ()
+    requests: int = 0
+    anything: int = 0
 
     @property
     def error_rate(self) -> float:

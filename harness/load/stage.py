@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from harness.errors import InfrastructureError, UsageError
 from harness.evidence import Artifact, StageResult
+from harness.guard import INCIDENTS_FILE, Guarded, guarded_module
+from harness.load.seen import SEEN_VARIABLE, read_seen
 from harness.pipeline.stage import Environment, Need, StageContext
+from harness.system.children import log_tail
 from harness.system.mistakes import check_syntax
 from harness.system.model import System
 from harness.system.tables import Duration, Rate, Share, StageSettings
+
+if TYPE_CHECKING:
+    from harness.load.result import LoadResult
+    from harness.system.children import ChildResult
 
 __all__ = ["LoadSettings", "LoadStage"]
 
 _START_UP_S = 30.0
 _DRAIN_S = 5.0
+#: The share of the time asked for that load must have been made for; the rest is rounding.
+_WHOLE = 0.95
 #: What Locust logs once it has read the locustfile.
 _STARTED = "Starting Locust"
 
@@ -68,6 +78,10 @@ class LoadStage:
         """See `ChecksFiles.check`."""
         check_syntax(root, system.suites.locustfile)
 
+    def check_targets(self, system: System) -> None:
+        """See `ChecksTargets.check_targets`."""
+        check_targets(system, {n: s.url for n, s in system.services.items() if s.url})
+
     async def run(self, context: StageContext) -> StageResult:
         """Run Locust and read what it left.
 
@@ -78,22 +92,25 @@ class LoadStage:
         locustfile = context.system.suites.locustfile
         if not (context.root / locustfile).is_file():
             return context.result(work={"journeys": 0}, reason=_missing(locustfile))
-        check_targets(context)
-        await _run_locust(context)
-        return _conclude(context)
+        check_targets(context.system, context.addresses)
+        ended = await _run_locust(context)
+        return _conclude(context, ended)
 
 
-def check_targets(context: StageContext) -> None:
+def check_targets(system: System, addresses: Mapping[str, str]) -> None:
     """Make sure that no load goes where it was not invited.
+
+    Args:
+        addresses: base URL of each service.
 
     Raises:
         UsageError: naming the service.
     """
-    if context.system.runtime.production:
+    if system.runtime.production:
         raise UsageError("load is not put on production (runtime.production = true); synthetic checks only.")
-    for service, url in context.addresses.items():
+    for service, url in addresses.items():
         host = urlsplit(url).hostname or url
-        if not context.system.runtime.invites(url):
+        if not system.runtime.invites(url):
             raise UsageError(
                 f"services.{service} runs at {url}, which is not this machine: load refuses it. "
                 f'To allow it: [runtime] allow_targets = ["{host}"].'
@@ -107,7 +124,7 @@ def _missing(locustfile: str) -> str:
     )
 
 
-async def _run_locust(context: StageContext) -> None:
+async def _run_locust(context: StageContext) -> ChildResult:
     import anyio
 
     from harness.system.children import run_child
@@ -116,7 +133,7 @@ async def _run_locust(context: StageContext) -> None:
     total_s = math.ceil(settings.warmup + settings.duration)
     limit_s = total_s + settings.request_timeout + _DRAIN_S + _START_UP_S
     log = context.directory / "locust.log"
-    for stale in (_result_file(context), _stats_file(context), log):
+    for stale in (_result_file(context), _stats_file(context), _seen_file(context), log):
         stale.unlink(missing_ok=True)
     with anyio.fail_after(limit_s + _START_UP_S):
         async with anyio.create_task_group() as tasks:
@@ -126,23 +143,27 @@ async def _run_locust(context: StageContext) -> None:
                 cwd=context.root,
                 log=log,
                 time_limit_s=limit_s,
-                env=_environment(context, settings),
+                env={**_environment(context, settings), **_guarded(context).environment()},
             )
             tasks.cancel_scope.cancel()
     if done.timed_out:
         raise InfrastructureError(f"Locust did not end within {limit_s:g} s; see {log}")
     if not _result_file(context).is_file() and not _stats_file(context).is_file():
         raise _why_nothing(context, log, done.returncode)
+    return done
+
+
+def _guarded(context: StageContext) -> Guarded:
+    invitation = context.system.runtime.invitation(context.addresses.values())
+    return Guarded(invitation, context.directory / INCIDENTS_FILE)
 
 
 def command(context: StageContext, total_s: int) -> list[str]:
     """The command line of Locust; the plugin's own options go through the environment, so that any locustfile takes it."""
-    from harness.system.children import python_module
-
     settings = context.settings_as(LoadSettings)
     users = str(settings.users)
     return [
-        *python_module("locust", "-f", context.system.suites.locustfile),
+        *guarded_module("locust", "-f", context.system.suites.locustfile, first=("harness.load.watch",)),
         *("--headless", "--only-summary", "--host", context.addresses[context.system.entry]),
         *("--users", users, "--spawn-rate", users, "--run-time", f"{total_s}s"),
         *("--stop-timeout", str(math.ceil(settings.request_timeout))),
@@ -162,6 +183,7 @@ def _environment(context: StageContext, settings: LoadSettings) -> dict[str, str
         "HARNESS_LOAD_ENTRY": context.system.entry,
         "HARNESS_LOAD_BASE_URLS": ",".join(f"{n}={url}" for n, url in context.addresses.items()),
         "HARNESS_LOAD_RESULT": str(_result_file(context)),
+        SEEN_VARIABLE: str(_seen_file(context)),
     }
 
 
@@ -181,6 +203,10 @@ def _result_file(context: StageContext) -> Path:
 
 def _stats_file(context: StageContext) -> Path:
     return context.directory / "locust-stats.json"
+
+
+def _seen_file(context: StageContext) -> Path:
+    return context.directory / "locust-seen.json"
 
 
 def _why_nothing(context: StageContext, log: Path, returncode: int) -> Exception:
@@ -206,7 +232,14 @@ def _why_no_work(log: Path) -> str:
     return "Locust ran, but made no request" + (f"; its log says: {errors[-1][:200]}" if errors else f"; see {log}")
 
 
-def _conclude(context: StageContext) -> StageResult:
+def _ended_well(settings: LoadSettings, result: LoadResult, ended: ChildResult) -> bool:
+    """Whether Locust made load for as long as it was asked to; 0 and 1 are its own exit codes."""
+    wanted_s = settings.duration if result.model == "open" else settings.warmup + settings.duration
+    took_s = result.duration_s if result.model == "open" else ended.duration_s
+    return took_s >= _WHOLE * wanted_s and ended.returncode in {0, 1}
+
+
+def _conclude(context: StageContext, ended: ChildResult) -> StageResult:
     from harness.evidence import CHART_MEDIA_TYPE, write_chart
     from harness.load import judge, native
     from harness.load.result import LoadResult
@@ -226,7 +259,13 @@ def _conclude(context: StageContext) -> StageResult:
         logs=context.service_logs,
         reproduce=context.again(),
         redact=context.redactor.text,
+        seen=read_seen(_seen_file(context)),
     )
+    if not _ended_well(settings, result, ended):
+        wanted_s = settings.warmup + settings.duration
+        took_s = result.warmup_s + result.duration_s if result.model == "open" else ended.duration_s
+        said = context.redactor.text(log_tail(log))
+        context.found(judge.ended_early(wanted_s, took_s, ended.returncode, context.again(), said))
     charts = {"series": result.latency_chart(), "series-rate": result.rate_chart()}
     artifacts: list[Artifact] = [context.artifact(file, "load", "application/vnd.harness.load+json")]
     for name, chart in charts.items():

@@ -1,4 +1,4 @@
-"""Sends the requests of journeys under gevent: pooled connections, one attempt each.
+"""Sends the requests of journeys under gevent: pooled connections, one attempt each, answers within limits.
 
 Plain urllib3, not Locust's fast client: geventhttpclient sends an idempotent request again, as often as its pool is large,
 when the server closes the connection without an answer. Under load that hides the failure and multiplies the traffic.
@@ -8,32 +8,16 @@ from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 import gevent
 import urllib3
 
-__all__ = ["Answer", "PooledTransport"]
+from harness.guard import Answer, Intake
 
+__all__ = ["PooledTransport"]
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response as journeys see it (`harness.system.journeys.Response`)."""
-
-    status_code: int
-    headers: Mapping[str, str]
-    content: bytes
-
-    @property
-    def text(self) -> str:
-        """Body as text; bytes that are not UTF-8 are replaced."""
-        return self.content.decode("utf-8", errors="replace")
-
-    def json(self) -> Any:
-        """Body as JSON."""
-        return jsonlib.loads(self.content)
+_PIECE = 1 << 16
 
 
 class PooledTransport:
@@ -61,6 +45,7 @@ class PooledTransport:
 
         Raises:
             TimeoutError: when the answer is not complete within `timeout_s`.
+            TooMuchError: when the answer goes beyond a limit.
             urllib3.exceptions.HTTPError: when no answer came.
         """
         body = None if json is None else jsonlib.dumps(json).encode()
@@ -70,11 +55,31 @@ class PooledTransport:
         limit = gevent.Timeout(timeout_s)
         try:
             with limit:
-                response = self._pool.request(
-                    method, full, headers=sent, body=body, redirect=False, retries=False, timeout=None
-                )
+                return self._exchange(method, full, sent, body)
         except gevent.Timeout as timeout:
             if timeout is not limit:
                 raise
             raise TimeoutError(f"no complete answer within {timeout_s:g} s") from None
-        return Answer(response.status, response.headers, response.data)
+
+    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        answer = self._pool.request(
+            method,
+            url,
+            headers=headers,
+            body=body,
+            redirect=False,
+            retries=False,
+            timeout=None,
+            preload_content=False,
+            decode_content=False,
+        )
+        try:
+            with Intake(encoding=answer.headers.get("content-encoding", "")) as intake:
+                while piece := answer.read(_PIECE):
+                    intake.take(piece)
+                return Answer(answer.status, answer.headers, intake.body(), url)
+        except BaseException:
+            answer.close()  # what is left of it must not be taken for the next one's
+            raise
+        finally:
+            answer.release_conn()

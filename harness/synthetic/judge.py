@@ -53,9 +53,11 @@ def findings(context: StageContext, samples: Sequence[Sample], slos: Sequence[Sl
     for slo in slos:
         yield from _against(context, slo, samples)
     promised = {slo.journey for slo in slos}
+    served = {s.journey for s in samples if s.ok}
     for sample in samples:
         if not sample.ok and sample.journey not in promised:
-            yield failed_walk(context, sample, severity=Severity.WARNING, detail="No objective covers this journey.")
+            severity = Severity.WARNING if sample.journey in served else Severity.ERROR
+            yield failed_walk(context, sample, severity=severity, detail="No objective covers this journey.")
 
 
 def _untagged(context: StageContext, samples: Sequence[Sample]) -> Iterator[Finding]:
@@ -126,7 +128,7 @@ def _missed(
     worst = max(bad, key=lambda s: (not s.ok, s.duration_ms))
     fired = alerts(slo, events, now=max(e.at for e in events))
     days = slo.window_s / 86400
-    luck = f"{seen.luck:.2g} (an error below {SIGNIFICANCE:g}, else a warning: the sample is small)"
+    luck = f"{seen.luck:.2g} (an error below {SIGNIFICANCE:g} or where no walk was good, else a warning: the sample is small)"
     lines = [
         f"Promised: {promise} of walks succeed{within}, over {days:g} days.",
         f"Seen: {seen.bad} bad of {seen.total}. A system that just keeps its promise shows as many with a chance of {luck}.",
@@ -137,7 +139,8 @@ def _missed(
     shown = failed_walk(context, worst, severity=Severity.ERROR) if not worst.ok else None
     return Finding(
         rule="synthetic.slo",
-        severity=Severity.ERROR if seen.broken else Severity.WARNING,
+        # Not one user was served: no sample is too small to say so.
+        severity=Severity.ERROR if seen.broken or seen.bad == seen.total else Severity.WARNING,
         title=f'"{slo.name}" is not kept: {seen.total - seen.bad} of {seen.total} walks of {slo.journey} were good '
         f"({seen.ratio:.1%}, promised {promise}{within})",
         detail="\n".join(lines) + (f"\n\n{shown.detail}" if shown else ""),

@@ -93,6 +93,7 @@ class SmokeStage:
         return context.result(
             work={"journeys": len(samples), "requests": sum(len(s.steps) for s in samples)},
             measures=[Measure("smoke.duration", s.duration_ms, "ms", {"journey": s.journey}) for s in samples],
+            findings=walks.empty(context, samples),
             artifacts=_journeys_log(context),
         )
 
@@ -169,7 +170,7 @@ class SyntheticStage:
         return context.result(
             work=judge.work(samples),
             measures=judge.measures(samples, slos),
-            findings=judge.findings(context, samples, slos),
+            findings=[*judge.findings(context, samples, slos), *walks.empty(context, samples)],
             artifacts=[*_chart(context, samples), *_journeys_log(context)],
         )
 

@@ -8,11 +8,12 @@ from zlib import crc32
 
 from harness.evidence import Exchange, Finding, Place, Severity
 from harness.pipeline.stage import StageContext
+from harness.pipeline.walked import proved_nothing, walked
 from harness.system.drive import DriveSpec, Sample, drive
 from harness.system.journeys import Step
 from harness.system.traces import last_lines, trace_lines
 
-__all__ = ["failed_walk", "failure_text", "failure_title", "idle", "missing_journeys", "walk"]
+__all__ = ["empty", "failed_walk", "failure_text", "failure_title", "idle", "missing_journeys", "walk"]
 
 _START_UP_S = 30.0
 #: How `run_journey` writes an exception of the journey's own code.
@@ -36,6 +37,11 @@ def idle(samples: Sequence[Sample]) -> str:
     if any(s.steps or not s.ok for s in samples):
         return ""
     return f"{len(samples)} walks were made, and none of them made a request; a journey asks through its `user`"
+
+
+def empty(context: StageContext, samples: Sequence[Sample]) -> list[Finding]:
+    """Journeys that went well and could not have gone otherwise."""
+    return list(proved_nothing(context.name, walked(samples), lambda journey: context.again(journey=journey)))
 
 
 async def walk(

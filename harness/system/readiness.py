@@ -7,8 +7,13 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
+
+from harness.guard import address
 
 __all__ = ["Probe", "probe", "wait_until"]
+
+_LIMIT_S = 3.0
 
 Probe = str  # what was last seen; empty when ready
 
@@ -25,9 +30,9 @@ async def probe(base_url: str, ready_path: str) -> Probe:
     parts = urlsplit(base_url)
     host, port = parts.hostname or "127.0.0.1", parts.port or (443 if parts.scheme == "https" else 80)
     if ready_path and parts.scheme == "https":
-        return await _probe_https(base_url + ready_path)
+        return await anyio.to_thread.run_sync(_probe_https, address(base_url, ready_path))
     try:
-        with anyio.fail_after(3):
+        with anyio.fail_after(_LIMIT_S):
             stream = await anyio.connect_tcp(host, port)
             async with stream:
                 if not ready_path:
@@ -38,8 +43,10 @@ async def probe(base_url: str, ready_path: str) -> Probe:
                 )
                 await stream.send(request.encode())
                 answer = await stream.receive(4096)
+                while b"\n" not in answer and len(answer) < 4096:
+                    answer += await stream.receive(4096)
     except TimeoutError:
-        return "no answer within 3 s"
+        return f"no answer within {_LIMIT_S:g} s"
     except (OSError, anyio.EndOfStream, anyio.BrokenResourceError) as error:
         return "connection refused" if "refused" in repr(error.__cause__ or error).lower() else f"{error}" or "closed"
     return _judge(answer)
@@ -53,15 +60,14 @@ def _judge(answer: bytes) -> Probe:
     return "" if words[1].startswith("2") else f"HTTP {words[1]}"
 
 
-async def _probe_https(url: str) -> Probe:
-    import httpx  # heavy; plain HTTP, the common case, does without
+def _probe_https(url: str) -> Probe:
+    from harness.guard.fetch import FetchError, get  # heavy; plain HTTP, the common case, does without
 
     try:
-        async with httpx.AsyncClient(timeout=5) as client:
-            response = await client.get(url)
-    except httpx.HTTPError as error:
-        return f"{type(error).__name__}: {error}"
-    return "" if response.is_success else f"HTTP {response.status_code}"
+        answer = get(url, limit_s=_LIMIT_S)
+    except FetchError as error:
+        return str(error)
+    return "" if 200 <= answer.status < 300 else f"HTTP {answer.status}"
 
 
 async def wait_until(

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
-import httpx
 
 from harness.chaos.client import Call, NotFound
 from harness.chaos.experiments import INVARIANTS_FILE
@@ -23,8 +23,11 @@ from harness.chaos.explore.stores.outage import wire_stores
 from harness.chaos.explore.windows import Window, windows
 from harness.chaos.rig import Rig, proxied_edges
 from harness.errors import UsageError
+from harness.guard import address
+from harness.guard.fetch import FetchError, fetch
 from harness.system.drive import Sample
 from harness.system.model import Edge, EdgeKind, Service, System
+from harness.system.readiness import probe
 from harness.system.walker import Known, Walker, walker
 
 __all__ = ["Replica", "replica"]
@@ -184,12 +187,7 @@ class Replica:
         """What a service's readiness says; None when it has none."""
         if not service.ready:
             return None
-        async with httpx.AsyncClient(trust_env=False, timeout=2.0) as client:
-            try:
-                answer = await client.get(self.rig.runtime.addresses[service.name] + service.ready)
-            except httpx.HTTPError:
-                return False
-        return answer.is_success
+        return not await probe(self.rig.runtime.addresses[service.name], service.ready)
 
     async def learn(self) -> None:
         """Walk every journey while all is well: twice, as the first walks find everything cold."""
@@ -286,12 +284,12 @@ async def _document(service: Service, base_url: str, root: Path) -> Declared:
         return Declared()
     try:
         if source.startswith("/") or "://" in source:
-            async with httpx.AsyncClient(trust_env=False, timeout=10.0) as client:
-                text = (await client.get(source if "://" in source else base_url + source)).text
+            url = source if "://" in source else address(base_url, source)
+            raw = (await anyio.to_thread.run_sync(partial(fetch, url, limit_s=10.0))).body
         else:
-            text = await anyio.Path(root / source).read_text()
-        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, UnicodeDecodeError, httpx.HTTPError, yaml.YAMLError):
+            raw = await anyio.Path(root / source).read_bytes()
+        document = yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, FetchError, yaml.YAMLError, RecursionError):
         return Declared()
     return declared_statuses(document) if isinstance(document, Mapping) else Declared()
 

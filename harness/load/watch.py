@@ -1,0 +1,72 @@
+"""Imported before anything else in Locust's process: sees what Locust's own statistics do not tell. Changes nothing it sees.
+
+What it saw goes into a file of its own when Locust ends: users that only ask in `on_start`, tasks that end in an exception, and
+who redirected a client to where it was refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust import TaskSet, User, events
+
+from harness.evidence import to_json
+from harness.guard.redirects import watch_geventhttpclient, watch_requests
+from harness.load.seen import SEEN_VARIABLE, Seen
+
+__all__: list[str] = []
+
+_requests: Counter[bool] = Counter()
+_errors: Counter[str] = Counter()
+
+
+def _marked(owner: Any) -> None:
+    """Mark the greenlet that a user, or a task set, runs in while its `on_start` goes on."""
+    original_run = owner.run
+
+    def run(self: Any) -> None:
+        self.on_start = _while_starting(self.on_start)
+        original_run(self)
+
+    owner.run = run
+
+
+def _while_starting(on_start: Callable[[], None]) -> Callable[[], None]:
+    def starting() -> None:
+        greenlet = gevent.getcurrent()
+        greenlet.is_starting = True
+        try:
+            on_start()
+        finally:
+            greenlet.is_starting = False
+
+    return starting
+
+
+def _on_request(**_: Any) -> None:
+    _requests[bool(getattr(gevent.getcurrent(), "is_starting", False))] += 1
+
+
+def _on_error(exception: BaseException, **_: Any) -> None:
+    if len(_errors) < 20:
+        _errors[f"{type(exception).__name__}: {exception}"[:300]] += 1
+
+
+def _leave(**_: Any) -> None:
+    file = os.environ.get(SEEN_VARIABLE)
+    if file:
+        seen = Seen(requests=_requests.total(), starting=_requests[True], errors=dict(_errors))
+        Path(file).write_text(to_json(seen), encoding="utf-8")
+
+
+watch_requests()
+watch_geventhttpclient()
+_marked(User)
+_marked(TaskSet)
+for _hook, _listener in ((events.request, _on_request), (events.user_error, _on_error), (events.quit, _leave)):
+    _hook.add_listener(_listener)  # type: ignore[no-untyped-call]  # Locust's hooks carry no types
