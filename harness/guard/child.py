@@ -18,12 +18,12 @@ from pathlib import Path
 from harness.guard.incidents import Incident, Kind, report, report_to
 from harness.guard.places import Invitation, Place
 
-__all__ = ["GUARD_VARIABLE", "Guarded", "enter", "guarded_module"]
+__all__ = ["GUARD_VARIABLE", "PROXY_VARIABLES", "Guarded", "enter", "guarded_module"]
 
 GUARD_VARIABLE = "HARNESS_GUARD"
 _MEMORY_BYTES = 2_000_000_000
 #: A proxy of the environment is for the outside; what a stage sends goes straight to the system, or nowhere.
-_PROXIES = tuple(n for name in ("http_proxy", "https_proxy", "all_proxy") for n in (name, name.upper()))
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,10 @@ class Guarded:
             "incidents": str(self.incidents),
             "memory_bytes": self.memory_bytes,
         }
-        return {GUARD_VARIABLE: json.dumps(told), **dict.fromkeys(_PROXIES)}
+        return {
+            GUARD_VARIABLE: json.dumps(told),
+            **dict.fromkeys(spelt for n in PROXY_VARIABLES for spelt in (n, n.upper())),
+        }
 
     @classmethod
     def from_environment(cls) -> Guarded | None:

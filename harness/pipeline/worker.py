@@ -17,6 +17,10 @@ import anyio
 
 from harness.errors import ExitCode, HarnessError, first_of
 from harness.evidence import Redactor, StageResult, Status, from_json, to_json
+from harness.guard import INCIDENTS_FILE, Invitation
+from harness.guard.child import PROXY_VARIABLES
+from harness.guard.incidents import report_to
+from harness.guard.sockets import watch_sockets
 from harness.pipeline.events import Event, StageFinished
 from harness.pipeline.registry import load_stage
 from harness.pipeline.stage import Stage, StageContext
@@ -110,9 +114,25 @@ def make_context(request: WorkRequest, stage: Stage, send: Callable[[Event], Non
     )
 
 
+def _guard(context: StageContext) -> None:
+    """Hold this process to what the project's files and the environment name; see `harness.guard.sockets`.
+
+    Where each single request may go is seen to more closely by who sends it: this is the last line.
+    """
+    system, env = context.system, os.environ
+    named = [u for s in system.services.values() for u in (s.url, s.openapi, s.asyncapi)]
+    named += [*system.contracts.sources, system.contracts.broker.url]
+    named += [env.get("PACT_BROKER_BASE_URL", ""), env.get("TOXIPROXY_URL", "")]
+    named += [value for name, value in env.items() if name.lower() in PROXY_VARIABLES]
+    urls = [u for u in named if u.startswith(("http://", "https://"))]
+    report_to(context.directory / INCIDENTS_FILE)
+    watch_sockets(Invitation.to(urls, system.runtime.allow_targets, loopback=True))
+
+
 async def _serve(request: WorkRequest, send: Callable[[Event], None]) -> None:
     stage = load_stage(request.stage)
     context = make_context(request, stage, send)
+    _guard(context)
     async with anyio.create_task_group() as tasks:
 
         async def watch() -> None:

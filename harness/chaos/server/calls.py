@@ -12,6 +12,8 @@ from harness.chaos.trace import trace_of
 __all__ = ["CallLog", "CallRecord"]
 
 _KEPT = 100_000
+#: What is remembered of a path or a key that somebody made up to be long, in characters.
+_LONGEST = 2_000
 #: A longer answer would keep the data of all connections waiting while it is written.
 _PAGE = 2_000
 
@@ -70,10 +72,8 @@ class CallLog:
         """A request's head has come in."""
         self._id += 1
         trace_id, parent_id = trace_of(head)
-        key = head.field("idempotency-key")
-        call = CallRecord(
-            self._id, proxy, connection, head.method, head.path, trace_id, parent_id, key, began=self.clock()
-        )
+        method, path, key = (t[:_LONGEST] for t in (head.method, head.path, head.field("idempotency-key")))
+        call = CallRecord(self._id, proxy, connection, method, path, trace_id, parent_id, key, began=self.clock())
         self._calls[call.id] = call
         self.changed(call)
         if len(self._calls) > self._kept:
