@@ -1,4 +1,4 @@
-"""Runs a module as a guarded process: `python -m harness.guard.child MODULE ARGUMENTS`, the way in for tools that are not ours.
+"""Runs a module as a guarded process: `python -m harness.guard MODULE ARGUMENTS`, the way in for tools that are not ours.
 
 What a guarded process may do comes in one environment variable, so that whatever it starts with Python's help can be guarded too.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from harness.guard.incidents import Incident, Kind, report, report_to
 from harness.guard.places import Invitation, Place
 
-__all__ = ["GUARD_VARIABLE", "PROXY_VARIABLES", "Guarded", "enter", "guarded_module"]
+__all__ = ["GUARD_VARIABLE", "PROXY_VARIABLES", "Guarded", "enter", "guarded_module", "main"]
 
 GUARD_VARIABLE = "HARNESS_GUARD"
 _MEMORY_BYTES = 2_000_000_000
@@ -105,7 +105,7 @@ def guarded_module(module: str, *arguments: str, first: Iterable[str] = ()) -> l
         first: modules to import before, which prepare the tool (its hooks).
     """
     prepare = [word for name in first for word in ("--first", name)]
-    return [sys.executable, "-m", "harness.guard.child", *prepare, module, *arguments]
+    return [sys.executable, "-m", "harness.guard", *prepare, module, *arguments]
 
 
 def main(arguments: list[str]) -> None:
@@ -120,10 +120,3 @@ def main(arguments: list[str]) -> None:
     sys.argv = [module, *rest]
     # As `python -m` has it: the folder it was started in is where imports start.
     runpy.run_module(module, run_name="__main__", alter_sys=True)
-
-
-if __name__ == "__main__":
-    # Under its importable name: what it sets up is what everybody else imports.
-    from harness.guard.child import main as run
-
-    run(sys.argv[1:])

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ACCEPT_ENCODING", "LIMITS", "Answer", "Deadline", "Intake", "Limits", "TooMuchError", "parse_json"]
+__all__ = ["ACCEPT_ENCODING", "LIMITS", "Answer", "Deadline", "Intake", "Limits", "TooMuchError", "parse_json", "shape"]
 
 #: What is asked for: encodings that can be inflated a bounded piece at a time.
 ACCEPT_ENCODING = "gzip, deflate"
@@ -24,8 +24,8 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _PIECE = 1 << 16
 _MB = 1_000_000
 _CHARSETS = ("utf-8", "utf-16", "utf-32", "ascii", "iso8859", "cp", "koi8", "gb", "big5", "euc", "shift_jis", "mac")
-#: A string whole (or the rest, where it does not end), or one bracket; possessive, so that no text makes it go back.
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[\[{\]}]', re.DOTALL)
+#: A string whole (or the rest, where it does not end), a bracket or a comma; possessive, so that no text makes it go back.
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[\[{\]},]', re.DOTALL)
 
 
 class TooMuchError(OSError):
@@ -165,10 +165,10 @@ def parse_json(body: bytes | str, limits: Limits = LIMITS) -> Any:
         ValueError: when it is none, nests too deep, or holds too many values.
     """
     raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
-    depth = nesting(raw, limits.depth)
+    depth, values = shape(raw, limits)
     if depth > limits.depth:
         raise ValueError(f"JSON that nests deeper than {limits.depth}")
-    if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > limits.values:
+    if values > limits.values:
         raise ValueError(f"JSON that holds more than {limits.values:,} values")
     try:
         return json.loads(body)
@@ -176,22 +176,27 @@ def parse_json(body: bytes | str, limits: Limits = LIMITS) -> Any:
         raise ValueError("JSON that nests too deep") from None
 
 
-def nesting(raw: bytes, enough: int) -> int:
-    """How deep brackets nest outside of strings; not counted further than just beyond `enough`."""
-    if raw.count(b"[") + raw.count(b"{") <= enough:
-        return 0  # it cannot be deeper
-    depth = deepest = 0
+def shape(raw: bytes, limits: Limits) -> tuple[int, int]:
+    """How deep JSON nests, and about how many values it holds; counted no further than just beyond the limits.
+
+    Text that cannot pass a limit, as it has too few brackets and commas, is not looked at closer: 0 and 0.
+    """
+    opening, commas = raw.count(b"[") + raw.count(b"{"), raw.count(b",")
+    if opening <= limits.depth and opening + commas <= limits.values:
+        return 0, 0
+    depth = deepest = values = 0
     for match in _TOKEN.finditer(raw):
         token = match[0]
         if token in b"[{":
-            depth += 1
-            if depth > deepest:
-                deepest = depth
-                if deepest > enough:
-                    return deepest
+            depth, values = depth + 1, values + 1
+            deepest = max(deepest, depth)
         elif token in b"]}":
             depth -= 1
-    return deepest
+        elif token == b",":
+            values += 1
+        if deepest > limits.depth or values > limits.values:
+            break
+    return deepest, values
 
 
 @dataclass(frozen=True, slots=True)

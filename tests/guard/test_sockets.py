@@ -1,0 +1,161 @@
+"""The last line: a guarded process cannot connect where nobody invited it, with whatever client, and every try is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.guard import INCIDENTS_FILE, Guarded, Incident, Invitation, Kind, guarded_module, read_incidents
+from tests.hostile import Hostile, Listener, hostile, listener
+
+CLIENTS = {
+    "socket": "import socket; socket.create_connection(({host!r}, {port}), 5)",
+    "a raw socket": "import socket; s = socket.socket(); s.connect(({host!r}, {port}))",
+    "connect_ex": "import socket; print(socket.socket().connect_ex(({host!r}, {port})))",
+    "a datagram": "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ({host!r}, {port}))",
+    "http.client": "import http.client; http.client.HTTPConnection({host!r}, {port}).request('GET', '/')",
+    "urllib": "import urllib.request; urllib.request.urlopen('http://{host}:{port}/')",
+    "requests": "import requests; requests.get('http://{host}:{port}/')",
+    "httpx": "import httpx; httpx.get('http://{host}:{port}/')",
+    "asyncio": "import asyncio; asyncio.run(asyncio.open_connection({host!r}, {port}))",
+    "gevent": "from gevent import monkey; monkey.patch_all(); import requests; requests.get('http://{host}:{port}/')",
+    "a name": "import urllib.request; urllib.request.urlopen('http://elsewhere.invalid:{port}/')",
+    "a thread": "import threading, requests\n"
+    "t = threading.Thread(target=requests.get, args=('http://{host}:{port}/',)); t.start(); t.join()",
+}
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Listener]:
+    with listener() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def service(elsewhere: Listener) -> Iterator[Hostile]:
+    with hostile(f"{elsewhere.url}/steal") as made:
+        yield made
+
+
+def run(folder: Path, code: str, invitation: Invitation, **env: str) -> subprocess.CompletedProcess[str]:
+    (folder / "attempt.py").write_text(code)
+    guarded = Guarded(invitation, folder / INCIDENTS_FILE).environment()
+    environment = {**os.environ, **env} | {k: v for k, v in guarded.items() if v is not None}
+    return subprocess.run(
+        guarded_module("attempt"), cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_no_client_connects_elsewhere(client: str, service: Hostile, elsewhere: Listener, tmp_path: Path) -> None:
+    host, _, port = elsewhere.address.partition(":")
+    run(tmp_path, CLIENTS[client].format(host=host, port=port), Invitation.to([service.url]))
+
+    told = read_incidents(tmp_path)
+    assert told
+    assert told[0].kind is Kind.UNINVITED
+    assert told[0].asked in {elsewhere.address, "elsewhere.invalid"}
+    if client not in {"a thread"}:
+        assert "attempt.py:" in told[0].by
+    assert elsewhere.heard == []
+
+
+def test_what_is_invited_is_reached_under_each_of_its_names(service: Hostile, tmp_path: Path) -> None:
+    port = service.url.rpartition(":")[2]
+    code = "import requests\n" + "".join(
+        f"assert requests.get('http://{host}:{port}/ok').status_code == 200\n" for host in ("127.0.0.1", "localhost")
+    )
+    done = run(tmp_path, code, Invitation.to([f"http://127.0.0.1:{port}", f"http://localhost:{port}"]))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert read_incidents(tmp_path) == ()
+
+
+def test_another_port_of_the_same_host_is_somewhere_else(service: Hostile, tmp_path: Path) -> None:
+    with listener("127.0.0.1") as other:
+        run(tmp_path, f"import requests; requests.get('{other.url}/')", Invitation.to([service.url]))
+        assert [i.asked for i in read_incidents(tmp_path)] == [other.address]
+        assert other.heard == []
+
+
+def test_a_further_target_is_reached_when_it_is_allowed_by_name(service: Hostile, tmp_path: Path) -> None:
+    with listener() as allowed:
+        code = f"import requests; requests.get('{allowed.url}/')"
+        done = run(tmp_path, code, Invitation.to([service.url], [allowed.address]))
+        assert done.returncode == 0, done.stderr
+        assert len(allowed.heard) == 1
+
+
+def test_who_redirected_a_client_is_named(service: Hostile, elsewhere: Listener, tmp_path: Path) -> None:
+    code = (
+        "from harness.guard.redirects import watch_requests\nwatch_requests()\n"
+        f"import requests\nrequests.get('{service.url}/redirect/307?token=secret', headers={{'Authorization': 'x'}})\n"
+    )
+    run(tmp_path, code, Invitation.to([service.url]))
+
+    [told] = read_incidents(tmp_path)
+    assert told.sent_by == f"the redirect that {service.url}/redirect/307 answered with"
+    assert elsewhere.heard == []
+
+
+def test_a_proxy_of_the_environment_is_taken_away(service: Hostile, elsewhere: Listener, tmp_path: Path) -> None:
+    code = f"import requests; assert requests.get('{service.url}/ok').status_code == 200"
+    guarded = Guarded(Invitation.to([service.url]), tmp_path / INCIDENTS_FILE).environment()
+    given = {**os.environ, "HTTP_PROXY": elsewhere.url, "all_proxy": elsewhere.url, **guarded}
+    (tmp_path / "attempt.py").write_text(code)
+    environment = {k: v for k, v in given.items() if v is not None}
+    done = subprocess.run(
+        guarded_module("attempt"),
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert elsewhere.heard == []
+
+
+def test_code_that_swallows_the_refusal_does_not_hide_it(elsewhere: Listener, service: Hostile, tmp_path: Path) -> None:
+    code = (
+        "import requests\n"
+        "for _ in range(3):\n"
+        f"    try:\n        requests.get('{elsewhere.url}/')\n    except Exception:\n        pass\n"
+    )
+    assert run(tmp_path, code, Invitation.to([service.url])).returncode == 0
+    assert [i.asked for i in read_incidents(tmp_path)] == [elsewhere.address]
+
+
+def test_a_thread_that_ends_in_an_exception_is_told(service: Hostile, tmp_path: Path) -> None:
+    code = "import threading\nt = threading.Thread(target=lambda: 1 / 0, name='engine'); t.start(); t.join()\n"
+    run(tmp_path, code, Invitation.to([service.url]))
+
+    [told] = read_incidents(tmp_path)
+    assert (told.kind, told.asked) == (Kind.BROKE, "engine")
+    assert "ZeroDivisionError" in told.text
+
+
+def test_memory_ends_in_words_and_not_in_the_machine_s(service: Hostile, tmp_path: Path) -> None:
+    done = run(tmp_path, "x = bytearray(4_000_000_000)", Invitation.to([service.url]))
+
+    assert done.returncode == 1
+    assert "MemoryError" in done.stderr
+
+
+def test_a_torn_line_of_incidents_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    whole = '{"kind": "uninvited", "asked": "h:1", "text": "t", "by": "", "sent_by": ""}'
+    (tmp_path / "below" / INCIDENTS_FILE).write_text(f"{whole}\n{whole}\n{whole[:20]}")
+
+    assert read_incidents(tmp_path) == (Incident(Kind.UNINVITED, "h:1", "t"),)
+
+
+def test_the_python_that_runs_is_the_one_that_started_it() -> None:
+    assert guarded_module("locust", "-f", "x", first=["a"])[0] == sys.executable
