@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from harness.pipeline import Event, StageContext
 from harness.pipeline.stage import Stage
@@ -75,3 +80,30 @@ def wait_for(condition: Callable[[], object], limit_s: float) -> None:
     while not condition():
         assert time.monotonic() < limit, f"not within {limit_s} s"
         time.sleep(0.03)
+
+
+@dataclass
+class Peak:
+    """The most memory that any one child had, in MB."""
+
+    mb: float = 0.0
+
+
+@contextmanager
+def watched_memory() -> Iterator[Peak]:
+    """Watch the memory of every process that descends from this one, until the block ends."""
+    peak, over, own = Peak(), threading.Event(), psutil.Process()
+
+    def watch() -> None:
+        while not over.wait(0.02):
+            for child in own.children(recursive=True):
+                with suppress(psutil.Error):
+                    peak.mb = max(peak.mb, child.memory_info().rss / 1e6)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        watcher.join()

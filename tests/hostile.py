@@ -100,41 +100,41 @@ def _serve(made: Hostile, client: socket.socket) -> None:
                 return
 
 
+#: What begins, what goes on without an end, and the pause in between, in seconds.
+_ENDLESS = {
+    "endless": (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n", _PIECE, 0.0),
+    "drip": (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x", 0.05),
+    "driphead": (b"HTTP/1.1 200 OK\r\nX-Drip: ", b"x", 0.05),
+    "longhead": (b"HTTP/1.1 200 OK\r\n", b"X-Long: " + b"x" * 60_000 + b"\r\n", 0.0),
+}
+#: Bodies that are whole, and worse than they look.
+_BODIES = {
+    "deep": lambda: b"[" * 100_000 + b"]" * 100_000,
+    "nested": lambda: b'{"a":' * 1100 + b"1" + b"}" * 1100,
+    "many": lambda: b"[" + b"[]," * 3_000_000 + b"1]",
+}
+#: Further headers; `{}` stands for where they lead.
+_HEADERS = {
+    "refresh": "Refresh: 0; url={0}\r\nLink: <{0}>; rel=next",
+    "redirect": "Location: {0}",
+    "cookie": "Set-Cookie: session=secret; Path=/",
+    "bomb": "Content-Encoding: gzip",
+}
+
+
 def _answer(made: Hostile, client: socket.socket, path: str) -> bool:
     """Answer one request; False when the connection is not to be used any more."""
     name, _, status = path.partition("?")[0].strip("/").partition("/")
-    if name == "redirect":
-        _send(client, b"", f"Location: {made.elsewhere}", status=f"{status or 307} Elsewhere")
-    elif name == "refresh":
-        _send(client, b"{}", f"Refresh: 0; url={made.elsewhere}\r\nLink: <{made.elsewhere}>; rel=next")
-    elif name == "a":
-        _send(client, json.dumps({"next": made.elsewhere}).encode())
-    elif name == "bomb":
-        _send(client, bomb(), "Content-Encoding: gzip")
-    elif name == "deep":
-        _send(client, b"[" * 100_000 + b"]" * 100_000)
-    elif name == "nested":
-        _send(client, b'{"a":' * 1100 + b"1" + b"}" * 1100)
-    elif name == "many":
-        _send(client, b"[" + b"[]," * 3_000_000 + b"1]")
-    elif name == "endless":
-        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
-        _until_gone(client, _PIECE, 0)
+    if name in _ENDLESS:
+        head, piece, pause_s = _ENDLESS[name]
+        client.sendall(head)
+        _until_gone(client, piece, pause_s)
         return False
-    elif name == "drip":
-        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-        _until_gone(client, b"x", 0.05)
-        return False
-    elif name == "driphead":
-        client.sendall(b"HTTP/1.1 200 OK\r\nX-Drip: ")
-        _until_gone(client, b"x", 0.05)
-        return False
-    elif name == "longhead":
-        client.sendall(b"HTTP/1.1 200 OK\r\n")
-        _until_gone(client, b"X-Long: " + b"x" * 60_000 + b"\r\n", 0)
-        return False
-    else:
-        _send(client, b'{"ok": true}')
+    body = (
+        json.dumps({"next": made.elsewhere}).encode() if name == "a" else _BODIES.get(name, lambda: b'{"ok": true}')()
+    )
+    headers = _HEADERS.get(name, "").format(made.elsewhere)
+    _send(client, body, headers, f"{status or 307} Elsewhere" if name == "redirect" else "200 OK")
     return True
 
 

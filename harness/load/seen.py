@@ -19,11 +19,13 @@ class Seen:
     Args:
         requests: all requests.
         starting: those made in `on_start` of a user or a task set.
+        lasted_s: how long load was made, in seconds.
         errors: exceptions that ended a task, as `ValueError: no such item`, and how often.
     """
 
     requests: int = 0
     starting: int = 0
+    lasted_s: float = 0.0
     errors: dict[str, int] = field(default_factory=dict)
 
 

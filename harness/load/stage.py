@@ -21,13 +21,14 @@ from harness.system.model import System
 from harness.system.tables import Duration, Rate, Share, StageSettings
 
 if TYPE_CHECKING:
-    from harness.load.result import LoadResult
     from harness.system.children import ChildResult
 
 __all__ = ["LoadSettings", "LoadStage"]
 
 _START_UP_S = 30.0
 _DRAIN_S = 5.0
+#: Exit codes of Locust's own: 1 is for failed requests.
+_OWN_CODES = {0, 1}
 #: The share of the time asked for that load must have been made for; the rest is rounding.
 _WHOLE = 0.95
 #: What Locust logs once it has read the locustfile.
@@ -232,13 +233,6 @@ def _why_no_work(log: Path) -> str:
     return "Locust ran, but made no request" + (f"; its log says: {errors[-1][:200]}" if errors else f"; see {log}")
 
 
-def _ended_well(settings: LoadSettings, result: LoadResult, ended: ChildResult) -> bool:
-    """Whether Locust made load for as long as it was asked to; 0 and 1 are its own exit codes."""
-    wanted_s = settings.duration if result.model == "open" else settings.warmup + settings.duration
-    took_s = result.duration_s if result.model == "open" else ended.duration_s
-    return took_s >= _WHOLE * wanted_s and ended.returncode in {0, 1}
-
-
 def _conclude(context: StageContext, ended: ChildResult) -> StageResult:
     from harness.evidence import CHART_MEDIA_TYPE, write_chart
     from harness.load import judge, native
@@ -261,9 +255,9 @@ def _conclude(context: StageContext, ended: ChildResult) -> StageResult:
         redact=context.redactor.text,
         seen=read_seen(_seen_file(context)),
     )
-    if not _ended_well(settings, result, ended):
-        wanted_s = settings.warmup + settings.duration
-        took_s = result.warmup_s + result.duration_s if result.model == "open" else ended.duration_s
+    wanted_s = settings.warmup + settings.duration
+    took_s = result.warmup_s + result.duration_s if result.model == "open" else limits.seen.lasted_s
+    if took_s < _WHOLE * wanted_s or ended.returncode not in _OWN_CODES:
         said = context.redactor.text(log_tail(log))
         context.found(judge.ended_early(wanted_s, took_s, ended.returncode, context.again(), said))
     charts = {"series": result.latency_chart(), "series-rate": result.rate_chart()}

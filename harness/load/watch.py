@@ -7,6 +7,7 @@ who redirected a client to where it was refused.
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ __all__: list[str] = []
 
 _requests: Counter[bool] = Counter()
 _errors: Counter[str] = Counter()
+#: When load began and ended, by the monotonic clock.
+_times: dict[str, float] = {}
 
 
 def _marked(owner: Any) -> None:
@@ -52,6 +55,14 @@ def _on_request(**_: Any) -> None:
     _requests[bool(getattr(gevent.getcurrent(), "is_starting", False))] += 1
 
 
+def _on_start(**_: Any) -> None:
+    _times["start"] = time.monotonic()
+
+
+def _on_stop(**_: Any) -> None:
+    _times["stop"] = time.monotonic()
+
+
 def _on_error(exception: BaseException, **_: Any) -> None:
     if len(_errors) < 20:
         _errors[f"{type(exception).__name__}: {exception}"[:300]] += 1
@@ -60,7 +71,8 @@ def _on_error(exception: BaseException, **_: Any) -> None:
 def _leave(**_: Any) -> None:
     file = os.environ.get(SEEN_VARIABLE)
     if file:
-        seen = Seen(requests=_requests.total(), starting=_requests[True], errors=dict(_errors))
+        lasted_s = _times.get("stop", time.monotonic()) - _times["start"] if "start" in _times else 0.0
+        seen = Seen(requests=_requests.total(), starting=_requests[True], lasted_s=lasted_s, errors=dict(_errors))
         Path(file).write_text(to_json(seen), encoding="utf-8")
 
 
@@ -68,5 +80,11 @@ watch_requests()
 watch_geventhttpclient()
 _marked(User)
 _marked(TaskSet)
-for _hook, _listener in ((events.request, _on_request), (events.user_error, _on_error), (events.quit, _leave)):
+for _hook, _listener in (
+    (events.test_start, _on_start),
+    (events.request, _on_request),
+    (events.user_error, _on_error),
+    (events.test_stop, _on_stop),
+    (events.quit, _leave),
+):
     _hook.add_listener(_listener)  # type: ignore[no-untyped-call]  # Locust's hooks carry no types
