@@ -83,6 +83,8 @@ class Deadline:
 
 #: Bytes of bodies that are being read just now, over all threads: many large answers at once are as bad as one without an end.
 _ALL_AT_ONCE = 64 * _MB
+#: A body up to here costs nothing worth counting.
+_LARGE = 256_000
 _reading = 0
 _lock = threading.Lock()
 
@@ -96,9 +98,9 @@ class Intake:
 
     def __init__(self, limits: Limits = LIMITS, encoding: str = "") -> None:
         self._limits = limits
-        self._body = bytearray()
-        self._wire = 0
-        names = [name.strip().lower() for name in encoding.split(",") if name.strip()]
+        self._body: list[bytes] = []
+        self._wire = self._plain = self._counted = 0
+        names = [name.strip().lower() for name in encoding.split(",") if name.strip()] if encoding else []
         self.inflated = names in (["gzip"], ["x-gzip"], ["deflate"])
         self._inflater: Any = zlib.decompressobj(_GZIP_OR_ZLIB) if self.inflated else None
         self._first = names == ["deflate"]
@@ -107,7 +109,8 @@ class Intake:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._count(-len(self._body))
+        if self._counted:
+            self._count(-self._counted)
 
     def take(self, chunk: bytes) -> None:
         """Take the next piece as it came over the wire.
@@ -137,13 +140,17 @@ class Intake:
                 return  # gzip members that follow are of no use to anybody here
 
     def _keep(self, plain: bytes) -> None:
-        if len(self._body) + len(plain) > self._limits.plain_bytes:
+        self._plain += len(plain)
+        if self._plain > self._limits.plain_bytes:
             inflated = f", inflated from {self._wire / 1000:.0f} kB" if self._inflater is not None else ""
             raise TooMuchError(f"the answer is longer than {self._limits.plain_bytes / _MB:g} MB{inflated}")
-        self._count(len(plain))
-        self._body += plain
+        if self._plain > _LARGE:
+            self._count(len(plain))
+            self._counted += len(plain)
+        self._body.append(plain)
 
-    def _count(self, size: int) -> None:
+    @staticmethod
+    def _count(size: int) -> None:
         global _reading  # noqa: PLW0603 - one count for the whole process
         with _lock:
             _reading += size
@@ -155,7 +162,7 @@ class Intake:
 
     def body(self) -> bytes:
         """All that was taken, inflated."""
-        return bytes(self._body)
+        return self._body[0] if len(self._body) == 1 else b"".join(self._body)
 
 
 def parse_json(body: bytes | str, limits: Limits = LIMITS) -> Any:

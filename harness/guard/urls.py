@@ -6,6 +6,7 @@ Joined as text, `http://127.0.0.1:8000` and `@127.0.0.9/steal` are an address on
 from __future__ import annotations
 
 import re
+from functools import cache
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from harness.guard.places import DEFAULT_PORTS, normal_host
@@ -14,6 +15,8 @@ __all__ = ["LeadsAwayError", "address", "same_origin", "without_credentials"]
 
 #: Everything a path or a query may hold (RFC 3986, 3.3 and 3.4), and `%`, which has been encoded by somebody already.
 _PLAIN = "/?:@!$&'()*+,;=-._~%[]"
+#: A path and query of plain characters, which most are: nothing in it can be taken for anything else.
+_ORDINARY = re.compile(r"/(?:[\w.~:=&+,;-][\w.~/:=&+,;-]*)?(?:\?[\w./~:=&+,;%-]*)?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _LONGEST = 65_536
@@ -34,21 +37,32 @@ def address(base: str, target: str) -> str:
     Raises:
         LeadsAwayError: when it leads to another place, or is no address at all.
     """
-    if _CONTROL.search(target):
-        raise LeadsAwayError(f"{_shown(target)} holds control characters")
     if len(target) > _LONGEST:
         raise LeadsAwayError(f"{_shown(target)} is longer than {_LONGEST} characters")
-    root = urlsplit(base)
+    if _ORDINARY.fullmatch(target):
+        return _root(base) + target
+    if _CONTROL.search(target):
+        raise LeadsAwayError(f"{_shown(target)} holds control characters")
     target = target.partition("#")[0]  # a fragment is never sent
     if target[:1] in {"", "/", "?"} and not target.startswith(("//", "/\\")):
-        return urlunsplit((root.scheme, root.netloc, "", "", "")) + _encoded(root.path.rstrip("/") + target)
+        return _root(base) + _encoded(target)
     if target.startswith(("//", "/\\")) or not _SCHEME.match(target):
         raise LeadsAwayError(f"{_shown(target)} is neither a path that starts with one / nor a URL of the service")
-    return _same(root.scheme, base, target) + _encoded(_below_host(target))
+    _check_same(base, target)
+    root = urlsplit(base)
+    return urlunsplit((root.scheme, root.netloc, "", "", "")) + _encoded(_below_host(target))
 
 
-def _same(scheme: str, base: str, target: str) -> str:
-    """Scheme and host of `base`, after making sure that a whole URL has the same."""
+@cache
+def _root(base: str) -> str:
+    """What every address of a service begins with: its base URL, without what could not go on with a path."""
+    root = urlsplit(base)
+    return urlunsplit((root.scheme, root.netloc, "", "", "")) + _encoded(root.path.rstrip("/"))
+
+
+def _check_same(base: str, target: str) -> None:
+    """Make sure that a whole URL has scheme, host and port of `base`."""
+    scheme = urlsplit(base).scheme
     try:
         alike = urlsplit(target).scheme == scheme and same_origin(base, target)
         stranger = "\\" in target.partition("?")[0] or "@" in urlsplit(target).netloc
@@ -56,8 +70,6 @@ def _same(scheme: str, base: str, target: str) -> str:
         raise LeadsAwayError(f"{_shown(target)} is no address: {error}") from None
     if stranger or not alike:
         raise LeadsAwayError(f"{_shown(target)} is somewhere else than {without_credentials(base)}")
-    root = urlsplit(base)
-    return urlunsplit((root.scheme, root.netloc, "", "", ""))
 
 
 def _below_host(target: str) -> str:
