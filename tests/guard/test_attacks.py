@@ -66,7 +66,8 @@ _GLUE = [
 ]
 _WORDS = [
     "PLACE", "http://PLACE", "HTTP:PLACE", "https://PLACE", "http:\\\\PLACE", "user:pw@PLACE", "PLACE#",
-    "[::ffff:127.0.0.9]:PORT", "2130706441:PORT", "0x7f000009:PORT", "127.9:PORT", "127。0。0。9:PORT", "xn--PLACE", "localhost", "127.0.0.1", "a",
+    "[::ffff:127.0.0.9]:PORT", "2130706441:PORT", "0x7f000009:PORT", "127.9:PORT", "127。0。0。9:PORT",
+    "xn--PLACE", "localhost", "127.0.0.1", "a",
 ]  # fmt: skip
 
 
