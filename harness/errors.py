@@ -54,6 +54,13 @@ def first_of(error: BaseException) -> BaseException:
     return error
 
 
+def _plain(text: str, longest: int) -> str:
+    """Text out of a file as one paragraph of bearable length that every terminal can show."""
+    if len(text) > longest:
+        text = f"{text[:longest]}…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class HarnessError(Exception):
     """Base of all expected errors; its text is complete enough to be shown alone."""
 
@@ -77,6 +84,7 @@ class ConfigError(UsageError):
     """
 
     def __init__(self, file: str, key: str, problem: str, accepted: str = "") -> None:
+        file, key, problem = _plain(file, 300), _plain(key, 300), _plain(problem, 3000)
         self.file, self.key, self.problem, self.accepted = file, key, problem, accepted
         where = f"{file}: {key}" if key else file
         super().__init__(f"{where}: {problem}" + (f" Accepted: {accepted}." if accepted else ""))

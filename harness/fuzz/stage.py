@@ -17,7 +17,7 @@ from harness.errors import HarnessError, InfrastructureError, StartError
 from harness.evidence import Artifact, Finding, Measure, Redactor, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext
 from harness.system.model import Service, System
-from harness.system.tables import Duration, StageSettings
+from harness.system.tables import Duration, Line, StageSettings, Whole
 
 if TYPE_CHECKING:
     from harness.fuzz.session import Session
@@ -40,10 +40,12 @@ class FuzzSettings(StageSettings):
         description="Time for a service of average size; larger ones get more, in proportion to their operations. "
         "4s in the quick profile, 60s in the full one.",
     )
-    max_examples: int | None = Field(None, ge=1, description="The most examples for one operation and phase.")
-    checks: tuple[str, ...] = Field((), description="Schemathesis checks to run; all by default.")
-    exclude_checks: tuple[str, ...] = Field((), description="Schemathesis checks to leave out.")
-    exclude: tuple[str, ...] = Field((), description="Services not to fuzz.")
+    max_examples: Whole | None = Field(
+        None, ge=1, le=1_000_000, description="The most examples for one operation and phase."
+    )
+    checks: tuple[Line, ...] = Field((), description="Schemathesis checks to run; all by default.")
+    exclude_checks: tuple[Line, ...] = Field((), description="Schemathesis checks to leave out.")
+    exclude: tuple[Line, ...] = Field((), description="Services not to fuzz.")
     time_limit: Duration = Field(900.0, description="The longest the stage may take.")
 
 

@@ -14,7 +14,7 @@ from harness.evidence import Artifact, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext
 from harness.system.mistakes import check_syntax
 from harness.system.model import System
-from harness.system.tables import Duration, Rate, Share, StageSettings
+from harness.system.tables import Duration, Rate, Share, StageSettings, Whole
 
 __all__ = ["LoadSettings", "LoadStage"]
 
@@ -37,11 +37,15 @@ class LoadSettings(StageSettings):
     )
     max_error_rate: Share = Field(0.01, description="Share of a journey's walks that may fail.")
     request_timeout: Duration = Field(10.0, description="The longest one request may take.")
-    max_in_flight: int = Field(500, ge=1, description="An arrival that finds so many journeys under way fails at once.")
+    max_in_flight: Whole = Field(
+        500, ge=1, le=100_000, description="An arrival that finds so many journeys under way fails at once."
+    )
     max_lateness: Duration = Field(
         0.1, description="Where the generator itself is later than this at p99, latencies are not judged."
     )
-    users: int = Field(10, ge=1, description="Users of a locustfile that does not use harness.load.locust.ArrivalUser.")
+    users: Whole = Field(
+        10, ge=1, le=100_000, description="Users of a locustfile that does not use harness.load.locust.ArrivalUser."
+    )
 
 
 class LoadStage:

@@ -11,7 +11,7 @@ from harness.evidence import Artifact, Measure, Severity, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext, journeys_need
 from harness.system.mistakes import check_syntax
 from harness.system.model import System
-from harness.system.tables import Duration, Rate, StageSettings
+from harness.system.tables import Duration, Line, Rate, StageSettings
 
 __all__ = ["SmokeSettings", "SmokeStage", "SyntheticSettings", "SyntheticStage"]
 
@@ -19,14 +19,14 @@ __all__ = ["SmokeSettings", "SmokeStage", "SyntheticSettings", "SyntheticStage"]
 class SmokeSettings(StageSettings):
     """`[stages.smoke]`."""
 
-    journeys: tuple[str, ...] = Field((), description="Journeys to walk; all when empty.")
+    journeys: tuple[Line, ...] = Field((), description="Journeys to walk; all when empty.")
     request_timeout: Duration = Field(10.0, description="The longest one request may take.")
 
 
 class SyntheticSettings(StageSettings):
     """`[stages.synthetic]`."""
 
-    journeys: tuple[str, ...] = Field((), description="Journeys to walk; all with a weight when empty.")
+    journeys: tuple[Line, ...] = Field((), description="Journeys to walk; all with a weight when empty.")
     rate: Rate = Field(5.0, description="Journeys started per second, all together.")
     duration: Duration = Field(8.0, description="For how long journeys are started.")
     request_timeout: Duration = Field(10.0, description="The longest one request may take.")
