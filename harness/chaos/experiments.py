@@ -278,17 +278,21 @@ def unique(experiments: Iterable[Experiment]) -> tuple[Experiment, ...]:
 
 
 def select(experiments: Sequence[Experiment], only: Mapping[str, str]) -> tuple[Experiment, ...]:
-    """Keep those asked for on the command line (`experiment`, `edge`).
+    """Keep those asked for on the command line (`experiment`, `edge`, `journey`).
 
     Raises:
         UsageError: when there is no experiment of that name.
     """
-    name, edge = only.get("experiment", ""), only.get("edge", "")
+    name, edge, journey = only.get("experiment", ""), only.get("edge", ""), only.get("journey", "")
     names = [e.name for e in experiments]
     if name and name not in names:
         raise UsageError(f'there is no experiment "{name}".{did_you_mean(name, names)} Known: {", ".join(names)}.')
     return tuple(
-        e for e in experiments if name in {"", e.name} and (not edge or any(edge in {x.key, x.name} for x in e.edges))
+        e
+        for e in experiments
+        if name in {"", e.name}
+        and (not journey or journey in e.journeys)
+        and (not edge or any(edge in {x.key, x.name} for x in e.edges))
     )
 
 

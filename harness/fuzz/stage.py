@@ -55,6 +55,7 @@ class FuzzStage:
     name: ClassVar[str] = "fuzz"
     title: ClassVar[str] = "services answer any input as their OpenAPI documents say"
     settings: ClassVar[type[StageSettings]] = FuzzSettings
+    narrows: ClassVar[tuple[str, ...]] = ("service",)
     after: ClassVar[tuple[str, ...]] = ("schema",)
     requires: ClassVar[tuple[str, ...]] = ()
     exclusive: ClassVar[bool] = False
@@ -71,6 +72,25 @@ class FuzzStage:
         """OpenAPI documents."""
         described = any(s.openapi for s in system.services.values())
         return (Need("an OpenAPI document", described, "set services.NAME.openapi in harness.toml"),)
+
+    def check(self, system: System, root: Path) -> None:
+        """See `ChecksFiles.check`."""
+        from harness.fuzz.rules import CONFIG_FILE
+        from harness.system.files import read_file, there
+        from harness.system.toml import read_toml
+
+        if there(root / CONFIG_FILE, CONFIG_FILE):
+            read_toml(root / CONFIG_FILE)
+        for service in system.services.values():
+            file = service.openapi
+            if file and not file.startswith("/") and "//" not in file and there(root / file, file):
+                read_file(root / file, file)
+
+    def rules(self, root: Path) -> frozenset[str] | None:
+        """See `ListsRules.rules`."""
+        from harness.fuzz.rules import rules
+
+        return rules(root)
 
     async def run(self, context: StageContext) -> StageResult:
         """Fuzz.

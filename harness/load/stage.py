@@ -54,6 +54,7 @@ class LoadStage:
     name: ClassVar[str] = "load"
     title: ClassVar[str] = "journeys at the expected rate"
     settings: ClassVar[type[StageSettings]] = LoadSettings
+    narrows: ClassVar[tuple[str, ...]] = ()
     after: ClassVar[tuple[str, ...]] = ("schema", "consumer", "provider", "fuzz", "smoke")
     requires: ClassVar[tuple[str, ...]] = ("smoke",)
     exclusive: ClassVar[bool] = True
@@ -71,6 +72,12 @@ class LoadStage:
     def check(self, system: System, root: Path) -> None:
         """See `ChecksFiles.check`."""
         check_syntax(root, system.suites.locustfile)
+
+    def rules(self, root: Path) -> frozenset[str]:  # noqa: ARG002 - the protocol's
+        """See `ListsRules.rules`."""
+        from harness.load.rules import RULES
+
+        return RULES
 
     async def run(self, context: StageContext) -> StageResult:
         """Run Locust and read what it left.
