@@ -27,6 +27,9 @@ __all__ = [
 ]
 
 
+_LONGEST_WORD = 200
+
+
 class ExitCode(IntEnum):
     """What the process exit code of every command means."""
 
@@ -43,7 +46,9 @@ def did_you_mean(found: str, accepted: Iterable[str]) -> str:
     Returns:
         `' Did you mean "x"?'`, or an empty string when nothing is close.
     """
-    close = difflib.get_close_matches(found, list(accepted), n=1, cutoff=0.6)
+    if len(found) > _LONGEST_WORD:  # nobody's typing error, and comparing takes time with the square of it
+        return ""
+    close = difflib.get_close_matches(found, [a for a in accepted if len(a) <= _LONGEST_WORD], n=1, cutoff=0.6)
     return f' Did you mean "{close[0]}"?' if close else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -163,6 +164,6 @@ def _bad_only(message: str) -> click.BadParameter:
 
 def project_from(config: Path | None) -> Project:
     """Read the project the command is about."""
-    if config is not None and not config.exists():
+    if config is not None and not os.path.lexists(config):
         raise click.BadParameter(f"there is no file {config}", param_hint="--config")
     return load_project(find_config((config or Path.cwd()).absolute()))

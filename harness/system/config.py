@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import ConfigError, UsageError, did_you_mean
-from harness.system.files import there
 from harness.system.mistakes import translate
 from harness.system.model import (
     Auth,
@@ -94,10 +94,10 @@ def find_config(start: Path) -> Path:
             f"the path {str(start)!a} is not UTF-8 here (file names are read as {sys.getfilesystemencoding()}). "
             "Choose a UTF-8 locale or set PYTHONUTF8=1."
         ) from None
-    if there(start) and not start.is_dir():
+    if os.path.lexists(start) and not start.is_dir():
         return start
     for folder in (start, *start.parents):
-        if there(folder / CONFIG_FILE) or (folder / CONFIG_FILE).is_symlink():
+        if os.path.lexists(folder / CONFIG_FILE):
             return folder / CONFIG_FILE  # a folder or a pipe of that name is told when it is read
     raise UsageError(
         f"no {CONFIG_FILE} in {start} or any folder above it. "

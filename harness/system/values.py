@@ -40,6 +40,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: These say where a request ends or goes; sent twice they are a way to smuggle another.
 _FRAMING = frozenset({"connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 #: `{word}`; what stands before and behind says whether it is one (see `_is_placeholder`).
 _BRACES = re.compile(r"(?P<before>[$%]?)(?P<left>\{+)(?P<word>[^\W\d][\w.-]*)(?P<right>\}+)")
@@ -48,9 +49,10 @@ _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 
 def unprintable(text: str) -> str:
     """Nothing can be done anywhere with a null character, or with half of a pair of surrogates."""
-    if "\0" in text:
-        return "must not hold a null character"
-    return "must be text that can be written as UTF-8" if any("\ud800" <= c <= "\udfff" for c in text) else ""
+    found = _UNPRINTABLE.search(text)
+    if found is None:
+        return ""
+    return "must not hold a null character" if found[0] == "\0" else "must be text that can be written as UTF-8"
 
 
 def bad_line(text: str) -> str:
