@@ -115,39 +115,44 @@ _DYNAMIC = {"*.gate": "gates.py: gates do not judge gates", "fuzz.*": "telling.p
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A rule as the source has it: a glob, or the name of the parameter it comes from."""
+    """A rule as the source has it, with `*` for what is only known at run time."""
 
     where: str
     glob: str
-    parameter: str = ""
 
 
 def told_in(file: Path) -> Iterator[Told]:
     """What the Findings of a module carry as rule; helpers that take the rule as an argument are followed in the module."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    helpers: dict[str, tuple[int, str]] = {}
-    for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)):
-        names = [a.arg for a in function.args.args]
-        for call in (n for n in ast.walk(function) if isinstance(n, ast.Call)):
-            for keyword in (k for k in call.keywords if k.arg == "rule" and _makes_finding(call)):
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    helpers: dict[str, str] = {}
+    for function in functions:
+        for call in (n for n in ast.walk(function) if isinstance(n, ast.Call) and _makes_finding(n)):
+            for keyword in (k for k in call.keywords if k.arg == "rule"):
                 where = f"{file.relative_to(ROOT)}:{keyword.value.lineno}"
                 glob, hole = _glob(keyword.value)
-                if hole in names:
-                    helpers[function.name] = (names.index(hole) - (names[0] == "self"), glob)
+                if hole in _parameters(function):
+                    helpers[function.name] = glob
                 elif isinstance(keyword.value, ast.Name):
-                    for value in _assigned(function, keyword.value.id):
-                        yield Told(where, _glob(value)[0])
+                    found = [*_assigned(function, hole)] or [*_assigned(tree, hole)]
+                    yield from (Told(where, _glob(value)[0]) for value in found)
                 else:
                     yield Told(where, glob)
+    # A method may hand on to a function of its name, with the rule at another place.
+    places = {
+        (f.name, _parameters(f).index("rule")) for f in functions if "rule" in _parameters(f) and f.name in helpers
+    }
     for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        if name in helpers:
-            place, glob = helpers[name]
-            offset = 0 if len(call.args) > place else -1
-            given = call.args[place + offset] if call.args and len(call.args) > place else None
-            given = next((k.value for k in call.keywords if k.arg == "rule"), given)
-            for value in _strings(given):
-                yield Told(f"{file.relative_to(ROOT)}:{call.lineno}", glob.replace("*", value, 1))
+        given = [call.args[place] for helper, place in places if helper == name and place < len(call.args)]
+        given += [k.value for k in call.keywords if k.arg == "rule" and name in helpers]
+        for word in (w for value in given for w in _strings(value) if w.replace("_", "").isalpha()):
+            yield Told(f"{file.relative_to(ROOT)}:{call.lineno}", helpers[name].replace("*", word, 1))
+
+
+def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """As a caller counts them."""
+    return [a.arg for a in function.args.args if a.arg != "self"]
 
 
 def _makes_finding(call: ast.Call) -> bool:
