@@ -75,6 +75,7 @@ def command(
     check_files(project, plan)
     check_startable(project.system, project.root)
     evidence = store_from(store, project)
+    expected = evidence.stage_durations(profile)
     if dry:
         show(plan, as_json=as_json)
         return ExitCode.OK
@@ -85,7 +86,7 @@ def command(
         only=asked,
         environment=environment,
         command=shlex.join(["harness", *sys.argv[1:]]),
-        expected_s=evidence.stage_durations(profile),
+        expected_s=expected,
         jobs=jobs or max(2, os.cpu_count() or 2),
     )
     terminal = terminal_handler(sys.stdout, sys.stderr, json=as_json, report=out)

@@ -222,6 +222,8 @@ def _project_files(root: Path) -> dict[str, Path]:
         folders[:] = [f for f in folders if not f.startswith(".") and f not in {"__pycache__", "node_modules"}]
         for name in names:
             path = Path(folder, name)
+            if not path.is_file():
+                continue  # a pipe would be waited for, a socket cannot be read
             found[path.relative_to(root).as_posix()] = path
     return found
 
