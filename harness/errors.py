@@ -27,6 +27,9 @@ __all__ = [
 ]
 
 
+_LONGEST_WORD = 200
+
+
 class ExitCode(IntEnum):
     """What the process exit code of every command means."""
 
@@ -43,7 +46,9 @@ def did_you_mean(found: str, accepted: Iterable[str]) -> str:
     Returns:
         `' Did you mean "x"?'`, or an empty string when nothing is close.
     """
-    close = difflib.get_close_matches(found, list(accepted), n=1, cutoff=0.6)
+    if len(found) > _LONGEST_WORD:  # nobody's typing error, and comparing takes time with the square of it
+        return ""
+    close = difflib.get_close_matches(found, [a for a in accepted if len(a) <= _LONGEST_WORD], n=1, cutoff=0.6)
     return f' Did you mean "{close[0]}"?' if close else ""
 
 
@@ -52,6 +57,13 @@ def first_of(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _plain(text: str, longest: int) -> str:
+    """Text out of a file as one paragraph of bearable length that every terminal can show."""
+    if len(text) > longest:
+        text = f"{text[:longest]}…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class HarnessError(Exception):
@@ -77,6 +89,7 @@ class ConfigError(UsageError):
     """
 
     def __init__(self, file: str, key: str, problem: str, accepted: str = "") -> None:
+        file, key, problem = _plain(file, 300), _plain(key, 300), _plain(problem, 3000)
         self.file, self.key, self.problem, self.accepted = file, key, problem, accepted
         where = f"{file}: {key}" if key else file
         super().__init__(f"{where}: {problem}" + (f" Accepted: {accepted}." if accepted else ""))

@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
 _CONTRACTS = {"jsontext": set(), "pacts": {"jsontext"}, "verified": set(), "edges": {"pacts"}, "settings": set()}
 CONTRACTS: dict[str, set[str]] = {
     **_CONTRACTS,
+    "rules": {"compat"},
     "documents": {"jsontext"},
     "sources": {"pacts", "verified", "jsontext"},
     "compat": {"documents"},

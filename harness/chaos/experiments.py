@@ -15,9 +15,10 @@ from harness.chaos.processes import ProcessAction, ProcessFault, check_process_f
 from harness.errors import ConfigError, UsageError, did_you_mean
 from harness.evidence import Quantity
 from harness.system.config import read_toml
+from harness.system.files import files_in, shown_path
 from harness.system.mistakes import translate
 from harness.system.model import Edge, EdgeKind, System
-from harness.system.tables import Duration, Strict
+from harness.system.tables import Duration, Line, Strict, Whole
 
 __all__ = [
     "INVARIANTS_FILE",
@@ -42,6 +43,8 @@ __all__ = [
 #: The fault that is no toxic: the proxy does not listen, so connections are refused.
 REFUSED = "refused"
 INVARIANTS_FILE = "invariants.py"
+#: In milliseconds this is more than three weeks, in bytes two gigabytes.
+_LARGEST_ATTRIBUTE = 2**31 - 1
 #: A toxic whose main attribute is zero does nothing, so an experiment with it would prove nothing.
 _MUST_BE_POSITIVE = {
     "latency": "latency",
@@ -190,14 +193,14 @@ def _ratio(value: object) -> float:
 _Ratio = Annotated[float, BeforeValidator(_ratio, json_schema_input_type=str | float)]
 #: Which of the two it must be, the fault says (`_checked`).
 _Attribute = Annotated[object, WithJsonSchema({"type": ["integer", "string"]})]
-_Names = Annotated[tuple[str, ...], Field(min_length=1)]
+_Names = Annotated[tuple[Line, ...], Field(min_length=1)]
 
 
 class _FaultTable(Strict):
     type: str = Field(description="A toxic's type, or refused.")
     attributes: dict[str, _Attribute] = Field(default_factory=dict, description="As in docs/how-to/chaos.md.")
     stream: Literal["upstream", "downstream"] = "downstream"
-    toxicity: float = Field(1.0, gt=0, le=1, description="Share of connections it applies to.")
+    toxicity: float = Field(1.0, gt=0, le=1, allow_inf_nan=False, description="Share of connections it applies to.")
     edge: str = Field("", description="caller -> callee; the experiment's edge when left out.")
 
 
@@ -214,7 +217,7 @@ class _SteadyTable(Strict):
 
 class _DuringTable(Strict):
     expect: Literal["full", "degraded", "rejected"]
-    statuses: tuple[Annotated[int, Field(ge=100, le=599)], ...] | None = Field(
+    statuses: tuple[Annotated[Whole, Field(ge=100, le=599)], ...] | None = Field(
         None, description="Answers allowed beside those the journeys expect; 503 by default when rejected."
     )
     latency: Duration = Field(description="The longest an answer at the entry may take.")
@@ -228,14 +231,16 @@ class _RecoveryTable(Strict):
 class Promises(Strict):
     """What an experiment says beside what it does, in TOML and in Python alike."""
 
-    name: str = Field("", pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9._-]*$", description="By default the file's name.")
-    title: str = Field("", description="What is tried, in one line.")
+    name: str = Field(
+        "", pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100, description="By default the file's name."
+    )
+    title: Line = Field("", description="What is tried, in one line.")
     journeys: _Names = Field(description="Journeys walked in the background.")
-    rate: float | None = Field(None, gt=0, le=1000, description="Journeys per second.")
+    rate: float | None = Field(None, ge=0.01, le=1000, allow_inf_nan=False, description="Journeys per second.")
     steady_state: _SteadyTable = Field(default_factory=_SteadyTable)  # type: ignore[arg-type]  # pydantic fills defaults
     during: _DuringTable
     recovery: _RecoveryTable = Field(default_factory=_RecoveryTable)  # type: ignore[arg-type]  # pydantic fills defaults
-    after: tuple[str, ...] = Field((), description="Invariants that must hold when it has recovered.")
+    after: tuple[Line, ...] = Field((), description="Invariants that must hold when it has recovered.")
 
 
 class ExperimentFile(Promises):
@@ -254,8 +259,8 @@ def load_experiments(system: System, root: Path) -> tuple[Experiment, ...]:
         ConfigError: on the first mistake.
     """
     folder = root / system.suites.experiments
-    files = sorted(folder.glob("*.toml"))
-    return unique(_read(path, str(path.relative_to(root)), system) for path in files)
+    files = files_in(folder, "*.toml", system.suites.experiments)
+    return unique(_read(path, shown_path(path, root), system) for path in files)
 
 
 def unique(experiments: Iterable[Experiment]) -> tuple[Experiment, ...]:
@@ -273,17 +278,21 @@ def unique(experiments: Iterable[Experiment]) -> tuple[Experiment, ...]:
 
 
 def select(experiments: Sequence[Experiment], only: Mapping[str, str]) -> tuple[Experiment, ...]:
-    """Keep those asked for on the command line (`experiment`, `edge`).
+    """Keep those asked for on the command line (`experiment`, `edge`, `journey`).
 
     Raises:
         UsageError: when there is no experiment of that name.
     """
-    name, edge = only.get("experiment", ""), only.get("edge", "")
+    name, edge, journey = only.get("experiment", ""), only.get("edge", ""), only.get("journey", "")
     names = [e.name for e in experiments]
     if name and name not in names:
         raise UsageError(f'there is no experiment "{name}".{did_you_mean(name, names)} Known: {", ".join(names)}.')
     return tuple(
-        e for e in experiments if name in {"", e.name} and (not edge or any(edge in {x.key, x.name} for x in e.edges))
+        e
+        for e in experiments
+        if name in {"", e.name}
+        and (not journey or journey in e.journeys)
+        and (not edge or any(edge in {x.key, x.name} for x in e.edges))
     )
 
 
@@ -435,6 +444,8 @@ def _checked(table: _FaultTable, key: str, file: str) -> dict[str, int | str]:
             raise ConfigError(file, where, f"input should be a valid {word}, found {value!r}.")
         if isinstance(value, int) and value < 0:
             raise ConfigError(file, where, f"found {value}.", "0 or more")
+        if isinstance(value, int) and value > _LARGEST_ATTRIBUTE:
+            raise ConfigError(file, where, f"found {value}.", f"{_LARGEST_ATTRIBUTE} or less")
         checked[name] = value
     if table.type != REFUSED:
         make: Callable[..., Fault] = FAULTS[table.type]

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.errors import ConfigError, HarnessError
+from harness.system.files import shown_path
 
 if TYPE_CHECKING:
     from harness.chaos.experiments import Experiment, Injection, Lift, Promises, Step, Wait
@@ -152,13 +153,14 @@ def load_scripts(system: System, root: Path, seed: int) -> tuple[Experiment, ...
 def script_files(system: System, root: Path) -> tuple[Path, ...]:
     """Files of the experiments' folder that may hold experiments in Python."""
     from harness.chaos.experiments import INVARIANTS_FILE
+    from harness.system.files import files_in
 
-    found = sorted((root / system.suites.experiments).glob("*.py"))
+    found = files_in(root / system.suites.experiments, "*.py", system.suites.experiments)
     return tuple(f for f in found if f.name != INVARIANTS_FILE and not f.name.startswith("_"))
 
 
 def _of_file(path: Path, system: System, root: Path, seed: int) -> Iterator[Experiment]:
-    shown = str(path.relative_to(root))
+    shown = shown_path(path, root)
     for name, function in _import(path, shown, root).items():
         promises = getattr(function, _MARK, None)
         if promises is not None and getattr(function, "__module__", "") == f"_experiments_{path.stem}":

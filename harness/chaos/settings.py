@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from harness.system.tables import Duration, StageSettings
+from harness.system.tables import Duration, Flag, Line, StageSettings, Whole
 
 __all__ = ["ChaosSettings", "Timing"]
 
@@ -40,13 +40,15 @@ class ChaosSettings(StageSettings):
     before: Duration | None = Field(None, description="Span in which the steady state must hold before the fault.")
     fault: Duration | None = Field(None, description="How long each fault lasts.")
     settle: Duration | None = Field(None, description="The longest to wait for the steady state before an experiment.")
-    rate: float | None = Field(None, gt=0, le=1000, description="Journeys per second in the background.")
-    consecutive: int | None = Field(None, ge=1, le=100, description="Good journeys in a row that count as recovered.")
-    explore: bool = Field(True, description="Try every kind of failure on every edge.")
-    failures: tuple[str, ...] = Field((), description="Only these kinds of failure; all by default.")
-    at_once: int | None = Field(None, ge=1, le=64, description="Journeys walked at once under each failure.")
-    copies: int | None = Field(None, ge=1, le=16, description="Copies of the system the failures are spread over.")
-    pairs: bool | None = Field(None, description="Try pairs of failures as well; only in the full profile by default.")
+    rate: float | None = Field(
+        None, ge=0.01, le=1000, allow_inf_nan=False, description="Journeys per second in the background."
+    )
+    consecutive: Whole | None = Field(None, ge=1, le=100, description="Good journeys in a row that count as recovered.")
+    explore: Flag = Field(True, description="Try every kind of failure on every edge.")
+    failures: tuple[Line, ...] = Field((), description="Only these kinds of failure; all by default.")
+    at_once: Whole | None = Field(None, ge=1, le=64, description="Journeys walked at once under each failure.")
+    copies: Whole | None = Field(None, ge=1, le=16, description="Copies of the system the failures are spread over.")
+    pairs: Flag | None = Field(None, description="Try pairs of failures as well; only in the full profile by default.")
     recovery_within: Duration = Field(5.0, description="The longest until all goes well again after a failure.")
     answer_within: Duration = Field(5.0, description="The longest an answer may take where no edge promises a budget.")
     invariants_within: Duration = Field(10.0, description="The longest to wait for the invariants to hold at the end.")

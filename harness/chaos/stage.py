@@ -37,6 +37,7 @@ class ChaosStage:
     name: ClassVar[str] = "chaos"
     title: ClassVar[str] = "users are served when a neighbour is slow or gone"
     settings: ClassVar[type[StageSettings]] = ChaosSettings
+    narrows: ClassVar[tuple[str, ...]] = ("edge", "fault", "experiment", "journey")
     after: ClassVar[tuple[str, ...]] = ("smoke",)
     requires: ClassVar[tuple[str, ...]] = ("smoke",)
     exclusive: ClassVar[bool] = True
@@ -51,12 +52,13 @@ class ChaosStage:
     def needs(self, system: System, root: Path) -> tuple[Need, ...]:
         """Experiments, journeys, and edges that can be put behind a proxy."""
         from harness.chaos.script import script_files
+        from harness.system.files import files_in
 
         folder = system.suites.experiments
         return (
             Need(
                 f"experiments in {folder}/*.toml or *.py",
-                any((root / folder).glob("*.toml")) or bool(script_files(system, root)),
+                bool(files_in(root / folder, "*.toml", folder) or script_files(system, root)),
                 "none needed: every failure is tried on every edge; what that cannot know is written: docs/how-to/chaos.md",
                 optional=True,
             ),
@@ -79,13 +81,22 @@ class ChaosStage:
         """See `ChecksFiles.check`."""
         from harness.chaos.experiments import INVARIANTS_FILE, load_experiments
         from harness.chaos.script import script_files
+        from harness.system.files import shown_path
+        from harness.system.journeyscan import check_journey_names
         from harness.system.mistakes import check_syntax
 
-        load_experiments(system, root)
+        experiments = load_experiments(system, root)
         for script in script_files(system, root):
-            check_syntax(root, str(script.relative_to(root)))
+            check_syntax(root, shown_path(script, root))
         check_syntax(root, f"{system.suites.experiments}/{INVARIANTS_FILE}")
         check_syntax(root, system.suites.journeys)
+        check_journey_names(root, system.suites.journeys, ((e.file, "journeys", e.journeys) for e in experiments))
+
+    def rules(self, root: Path) -> frozenset[str]:  # noqa: ARG002 - the protocol's
+        """See `ListsRules.rules`."""
+        from harness.chaos.rules import rules
+
+        return rules()
 
     async def run(self, context: StageContext) -> StageResult:
         """See `Stage.run`."""

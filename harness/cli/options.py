@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,11 @@ from harness.system.config import Project, find_config, load_project
 
 if TYPE_CHECKING:
     from harness.evidence.store import EvidenceStore
-    from harness.system.model import System
 
 __all__ = [
     "config_option",
+    "make_writable",
+    "narrowed",
     "only_option",
     "out_option",
     "profile_option",
@@ -27,7 +29,6 @@ __all__ = [
     "store_option",
 ]
 
-_ONLY_KEYS = ("service", "edge", "fault", "interaction", "experiment", "journey")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -51,26 +52,44 @@ def profile_option(function: F) -> F:
 
 
 def only_option(function: F) -> F:
-    """`--only key=value`, repeatable."""
+    """`--only key=value`, repeatable, with `--edge` and `--fault`, which are shorter."""
     return click.option(
         "--only",
         "only",
         multiple=True,
         metavar="KEY=VALUE",
-        help="Narrow a stage: service=orders, edge=orders:payments, experiment=NAME, journey=NAME. Repeatable.",
-    )(function)
+        help="Narrow stages: service=orders, edge=orders:payments, experiment=NAME, journey=NAME, fault=NAME, "
+        "interaction=TEXT. Stages that do not know the key are left out. Repeatable.",
+    )(_edge_and_fault(function))
 
 
-def _writable(_context: click.Context, _option: click.Parameter, folder: Path | None) -> Path | None:
-    """Make sure, before anything runs, that reports can be written into `folder`."""
+def _edge_and_fault(function: F) -> F:
+    edge = click.option(
+        "--edge", default="", metavar="CALLER:CALLEE", help="The same as --only edge=CALLER:CALLEE; A:B+C:D for a pair."
+    )
+    fault = click.option(
+        "--fault",
+        default="",
+        metavar="NAME",
+        help="The same as --only fault=NAME: one kind of failure on edges; NAME+NAME for a pair.",
+    )
+    return edge(fault(function))
+
+
+def make_writable(folder: Path | None) -> None:
+    """Make sure, before anything runs, that reports can be written into `folder`.
+
+    Raises:
+        click.BadParameter: when they cannot.
+    """
     if folder is not None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
-        except OSError as error:
-            raise click.BadParameter(f"cannot write into {folder}: {error.strerror}") from None
-    return folder
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise click.BadParameter(f"cannot write into {folder}: {why}", param_hint="--out") from None
 
 
 def out_option(function: F) -> F:
@@ -79,7 +98,6 @@ def out_option(function: F) -> F:
         "--out",
         type=click.Path(path_type=Path, file_okay=False),
         metavar="DIR",
-        callback=_writable,
         help="Write the reports here; into the run's own folder by default.",
     )(function)
 
@@ -99,27 +117,45 @@ def store_from(url: str | None, project: Project) -> EvidenceStore:
     return EvidenceStore(url or default, system=project.system.name)
 
 
-def read_only(pairs: tuple[str, ...], system: System) -> dict[str, str]:
+def read_only(pairs: tuple[str, ...], project: Project) -> dict[str, str]:
     """Read `--only` pairs.
 
     Raises:
-        click.BadParameter: when one has no `=`, its key is none that a stage reads, or there is no such service or edge.
+        click.BadParameter: when one has no `=`, its key is none that a stage reads or is given twice, or there is no such
+            service, edge or journey.
     """
-    only = {}
+    from harness.system.journeyscan import written_journeys
+
+    system = project.system
+    from harness.pipeline.narrowing import known_keys
+    from harness.pipeline.registry import load_stage, stage_names
+
+    keys = known_keys([load_stage(n) for n in stage_names()])
+    only: dict[str, str] = {}
     for pair in pairs:
         key, sign, value = pair.partition("=")
         if not sign or not key or not value:
             raise _bad_only(f'"{pair}" is not KEY=VALUE, such as service=orders')
-        if key not in _ONLY_KEYS:
-            raise _bad_only(f'unknown key "{key}".{did_you_mean(key, _ONLY_KEYS)} Accepted: {", ".join(_ONLY_KEYS)}.')
+        if key not in keys:
+            raise _bad_only(f'unknown key "{key}".{did_you_mean(key, keys)} Accepted: {", ".join(keys)}.')
+        if key in only:
+            raise _bad_only(f"{key} is given twice; a stage can be narrowed to one of them")
         if key == "service" and value not in system.services:
             raise _bad_only(f'there is no service "{value}".{did_you_mean(value, system.services)}')
         for edge in value.split("+") if key == "edge" else ():  # two of them for a pair of faults
             if system.edge(edge.strip()) is None:
                 edges = [e.key for e in system.service_edges()]
                 raise _bad_only(f'there is no edge "{edge}".{did_you_mean(edge, edges)} Edges: {", ".join(edges)}.')
+        journeys = written_journeys(project.root, system.suites.journeys) if key == "journey" else None
+        if journeys is not None and value not in journeys:
+            raise _bad_only(f'there is no journey "{value}".{did_you_mean(value, journeys)}')
         only[key] = value
     return only
+
+
+def narrowed(only: tuple[str, ...], edge: str, fault: str) -> tuple[str, ...]:
+    """The pairs of `--only`, those of the short options among them."""
+    return (*only, *(f"{key}={value}" for key, value in (("edge", edge), ("fault", fault)) if value))
 
 
 def _bad_only(message: str) -> click.BadParameter:
@@ -128,6 +164,6 @@ def _bad_only(message: str) -> click.BadParameter:
 
 def project_from(config: Path | None) -> Project:
     """Read the project the command is about."""
-    if config is not None and not config.exists():
+    if config is not None and not os.path.lexists(config):
         raise click.BadParameter(f"there is no file {config}", param_hint="--config")
     return load_project(find_config((config or Path.cwd()).absolute()))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import config_option, profile_option, project_from
+from harness.cli.options import config_option, narrowed, only_option, profile_option, project_from, read_only
 
-__all__ = ["command"]
+if TYPE_CHECKING:
+    from harness.pipeline.plan import Plan
+
+__all__ = ["command", "show"]
 
 
 @click.command("plan")
@@ -16,15 +20,31 @@ __all__ = ["command"]
 @config_option
 @profile_option
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def command(stages: tuple[str, ...], config: Path | None, profile: str, as_json: bool) -> None:
+@only_option
+def command(
+    stages: tuple[str, ...],
+    config: Path | None,
+    profile: str,
+    as_json: bool,
+    only: tuple[str, ...],
+    edge: str,
+    fault: str,
+) -> None:
     """Show which stages would run, in what order and why; runs nothing."""
-    from harness.evidence.wire import to_json
-    from harness.pipeline.events import PlannedStage
     from harness.pipeline.plan import build_plan, check_files
 
     project = project_from(config)
-    plan = build_plan(project, chosen=stages, profile=profile, keys=as_json)
+    asked = read_only(narrowed(only, edge, fault), project)
+    plan = build_plan(project, chosen=stages, profile=profile, only=asked, keys=as_json)
     check_files(project, plan)
+    show(plan, as_json=as_json)
+
+
+def show(plan: Plan, *, as_json: bool) -> None:
+    """Print a plan."""
+    from harness.evidence.wire import to_json
+    from harness.pipeline.events import PlannedStage
+
     if as_json:
         click.echo(to_json(plan.stages, kind=tuple[PlannedStage, ...], indent=2))
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import config_option, out_option, project_from, store_from, store_option
+from harness.cli.options import config_option, make_writable, out_option, project_from, store_from, store_option
 
 __all__ = ["command"]
 
@@ -31,6 +31,7 @@ def command(run: str, config: Path | None, out: Path | None, store: str | None, 
             click.echo(f"{one.run_id}  {one.started}  {one.profile:5}  {one.verdict.value:12}  {one.errors} errors")
         return
     folder = run_folder(project.root, run)
+    make_writable(out)
     plan = build_plan(project).stages
     for file in rebuild_reports(folder, plan, project.system, out, history=past):
         click.echo(file)

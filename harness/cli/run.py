@@ -11,6 +11,8 @@ import click
 
 from harness.cli.options import (
     config_option,
+    make_writable,
+    narrowed,
     only_option,
     out_option,
     profile_option,
@@ -19,7 +21,8 @@ from harness.cli.options import (
     store_from,
     store_option,
 )
-from harness.errors import InfrastructureError
+from harness.cli.plan import show
+from harness.errors import ExitCode, InfrastructureError
 
 __all__ = ["command"]
 
@@ -40,13 +43,7 @@ __all__ = ["command"]
 @store_option
 @only_option
 @click.option(
-    "--edge", default="", metavar="CALLER:CALLEE", help="The same as --only edge=CALLER:CALLEE; A:B+C:D for a pair."
-)
-@click.option(
-    "--fault",
-    default="",
-    metavar="NAME",
-    help="The same as --only fault=NAME: one kind of failure on edges; NAME+NAME for a pair.",
+    "--dry", is_flag=True, help="Check all that can be checked before anything starts, print the plan, and end."
 )
 def command(
     stages: tuple[str, ...],
@@ -61,6 +58,7 @@ def command(
     only: tuple[str, ...],
     edge: str,
     fault: str,
+    dry: bool,
 ) -> int:
     """Run the pipeline, or just the stages named, and say whether the system may be released.
 
@@ -72,18 +70,23 @@ def command(
     from harness.system.runtime import check_startable
 
     project = project_from(config)
-    named = tuple(f"{key}={value}" for key, value in (("edge", edge), ("fault", fault)) if value)
-    plan = build_plan(project, chosen=stages, profile=profile)
+    asked = read_only(narrowed(only, edge, fault), project)
+    plan = build_plan(project, chosen=stages, profile=profile, only=asked, keys=dry and as_json)
     check_files(project, plan)
     check_startable(project.system, project.root)
     evidence = store_from(store, project)
+    expected = evidence.stage_durations(profile)
+    if dry:
+        show(plan, as_json=as_json)
+        return ExitCode.OK
+    make_writable(out)
     options = RunOptions(
         profile=profile,
         seed=default_seed(project.root) if seed is None else seed,
-        only=read_only((*only, *named), project.system),
+        only=asked,
         environment=environment,
         command=shlex.join(["harness", *sys.argv[1:]]),
-        expected_s=evidence.stage_durations(profile),
+        expected_s=expected,
         jobs=jobs or max(2, os.cpu_count() or 2),
     )
     terminal = terminal_handler(sys.stdout, sys.stderr, json=as_json, report=out)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.contracts.jsontext import loads
+from harness.errors import ConfigError
+from harness.system.files import read_file
 
 __all__ = [
     "Interaction",
@@ -132,9 +134,11 @@ def read_pact(file: Path) -> Pact:
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise PactError(f"is larger than {_MAX_BYTES // 1_000_000} MB")
-        raw = loads(file.read_bytes())
+        raw = loads(read_file(file, limit=_MAX_BYTES))
     except OSError as error:
         raise PactError(f"cannot be read: {error.strerror}") from None
+    except ConfigError as error:
+        raise PactError(error.problem.rstrip(".")) from None
     except (ValueError, RecursionError) as error:
         if isinstance(error, PactError):
             raise

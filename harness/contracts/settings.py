@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.system.tables import Duration, StageSettings
+from harness.system.tables import Duration, Line, StageSettings, Whole
 
 __all__ = ["ConsumerSettings", "ProviderSettings", "SchemaSettings"]
 
@@ -14,7 +14,7 @@ __all__ = ["ConsumerSettings", "ProviderSettings", "SchemaSettings"]
 class SchemaSettings(StageSettings):
     """`[stages.schema]`."""
 
-    max_size_mb: int = Field(20, ge=1, le=200, description="A larger document is reported and not read.")
+    max_size_mb: Whole = Field(20, ge=1, le=200, description="A larger document is reported and not read.")
     check_limit: Duration = Field(20.0, description="The longest the checks of one document may take.")
     unused: Literal["warning", "error"] = Field(
         "warning", description="What a breaking change is that hits no known consumer."
@@ -24,8 +24,8 @@ class SchemaSettings(StageSettings):
 class ConsumerSettings(StageSettings):
     """`[stages.consumer]`."""
 
-    arguments: tuple[str, ...] = Field((), description="Further arguments for pytest, e.g. to leave tests out.")
-    tolerance: int = Field(
+    arguments: tuple[Line, ...] = Field((), description="Further arguments for pytest, e.g. to leave tests out.")
+    tolerance: Whole = Field(
         10,
         ge=0,
         le=1000,
@@ -41,6 +41,6 @@ class ProviderSettings(StageSettings):
     """`[stages.provider]`."""
 
     request_timeout: Duration = Field(5.0, description="The longest a provider may take to answer one request.")
-    instances: int = Field(
+    instances: Whole = Field(
         1, ge=1, le=16, description="How many copies of a provider are started to spread its interactions over."
     )

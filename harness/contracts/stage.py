@@ -9,6 +9,7 @@ from typing import ClassVar
 from harness.contracts.settings import ConsumerSettings, ProviderSettings, SchemaSettings
 from harness.evidence import StageResult
 from harness.pipeline.stage import Environment, Need, StageContext
+from harness.system.files import files_in
 from harness.system.model import System
 from harness.system.tables import StageSettings
 
@@ -23,6 +24,7 @@ class SchemaStage:
 
     name: ClassVar[str] = "schema"
     title: ClassVar[str] = "documents valid and compatible"
+    narrows: ClassVar[tuple[str, ...]] = ("service",)
     settings: ClassVar[type[StageSettings]] = SchemaSettings
     after: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ()
@@ -43,6 +45,17 @@ class SchemaStage:
             Need(f"baselines in {system.suites.baselines}/", bool(baselines), "harness baseline", optional=True),
         )
 
+    def check(self, system: System, root: Path) -> None:
+        """See `ChecksFiles.check`."""
+        files_in(root / system.suites.baselines, "*.json", system.suites.baselines)
+        files_in(root / system.suites.pacts, "*.json", system.suites.pacts)
+
+    def rules(self, root: Path) -> frozenset[str]:  # noqa: ARG002 - the protocol's
+        """See `ListsRules.rules`."""
+        from harness.contracts.rules import schema_rules
+
+        return schema_rules()
+
     async def run(self, context: StageContext) -> StageResult:
         """Check every document."""
         from harness.contracts.schema.run import check_documents
@@ -55,6 +68,7 @@ class ConsumerStage:
 
     name: ClassVar[str] = "consumer"
     title: ClassVar[str] = "consumers against their contracts"
+    narrows: ClassVar[tuple[str, ...]] = ()
     settings: ClassVar[type[StageSettings]] = ConsumerSettings
     after: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ()
@@ -71,6 +85,17 @@ class ConsumerStage:
         tests = [*(root / folder).rglob("test_*.py"), *(root / folder).rglob("*_test.py")]
         return (Need(f"consumer tests in {folder}/", bool(tests), "write one: docs/how-to/contracts.md"),)
 
+    def check(self, system: System, root: Path) -> None:
+        """See `ChecksFiles.check`."""
+        files_in(root / system.suites.contracts, "*.py", system.suites.contracts)
+        files_in(root / system.suites.pacts, "*.json", system.suites.pacts)
+
+    def rules(self, root: Path) -> frozenset[str]:  # noqa: ARG002 - the protocol's
+        """See `ListsRules.rules`."""
+        from harness.contracts.rules import CONSUMER
+
+        return CONSUMER
+
     async def run(self, context: StageContext) -> StageResult:
         """Run the suite."""
         from harness.contracts.consumer.run import run_consumer_tests
@@ -83,6 +108,7 @@ class ProviderStage:
 
     name: ClassVar[str] = "provider"
     title: ClassVar[str] = "providers against all contracts"
+    narrows: ClassVar[tuple[str, ...]] = ("service", "edge", "interaction")
     settings: ClassVar[type[StageSettings]] = ProviderSettings
     after: ClassVar[tuple[str, ...]] = ("consumer",)
     requires: ClassVar[tuple[str, ...]] = ()
@@ -110,6 +136,17 @@ class ProviderStage:
             ),
             Need("a provider-state handler", bool(states), "set services.NAME.states in harness.toml", optional=True),
         )
+
+    def check(self, system: System, root: Path) -> None:
+        """See `ChecksFiles.check`."""
+        files_in(root / system.suites.contracts, "*.py", system.suites.contracts)
+        files_in(root / system.suites.pacts, "*.json", system.suites.pacts)
+
+    def rules(self, root: Path) -> frozenset[str]:  # noqa: ARG002 - the protocol's
+        """See `ListsRules.rules`."""
+        from harness.contracts.rules import PROVIDER
+
+        return PROVIDER
 
     async def run(self, context: StageContext) -> StageResult:
         """Verify every provider that has pacts."""

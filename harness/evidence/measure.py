@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +27,9 @@ UNITS: Mapping[str, tuple[str, float]] = {
     "GB": ("size", 1e9),
     "count": ("count", 1.0),
 }
-_QUANTITY = re.compile(r"\s*([-+]?\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d|%|/s|/m|B|KB|MB|GB)?\s*")
+#: ASCII digits, no exponent, and at most one space, before the unit.
+_QUANTITY = re.compile(r"([-+]?[0-9]{1,15}(?:\.[0-9]{1,15})?) ?(us|ms|s|m|h|d|%|/s|/m|B|KB|MB|GB)?")
+_LARGEST = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class Quantity:
         if isinstance(text, bool) or not isinstance(text, int | float | str):
             raise ValueError("a number, or text such as 400ms, 1%, 50/s")  # noqa: TRY004 - pydantic turns ValueError into a config error
         if isinstance(text, int | float):
-            if not math.isfinite(text):
-                raise ValueError("a finite number")
+            if not abs(text) < _LARGEST:  # nan as well
+                raise ValueError("a number of at most 15 digits")
             return cls(float(text))
         match = _QUANTITY.fullmatch(text)
         if match is None:

@@ -17,7 +17,7 @@ from harness.errors import HarnessError, InfrastructureError, StartError
 from harness.evidence import Artifact, Finding, Measure, Redactor, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext
 from harness.system.model import Service, System
-from harness.system.tables import Duration, StageSettings
+from harness.system.tables import Duration, Line, StageSettings, Whole
 
 if TYPE_CHECKING:
     from harness.fuzz.session import Session
@@ -40,10 +40,12 @@ class FuzzSettings(StageSettings):
         description="Time for a service of average size; larger ones get more, in proportion to their operations. "
         "4s in the quick profile, 60s in the full one.",
     )
-    max_examples: int | None = Field(None, ge=1, description="The most examples for one operation and phase.")
-    checks: tuple[str, ...] = Field((), description="Schemathesis checks to run; all by default.")
-    exclude_checks: tuple[str, ...] = Field((), description="Schemathesis checks to leave out.")
-    exclude: tuple[str, ...] = Field((), description="Services not to fuzz.")
+    max_examples: Whole | None = Field(
+        None, ge=1, le=1_000_000, description="The most examples for one operation and phase."
+    )
+    checks: tuple[Line, ...] = Field((), description="Schemathesis checks to run; all by default.")
+    exclude_checks: tuple[Line, ...] = Field((), description="Schemathesis checks to leave out.")
+    exclude: tuple[Line, ...] = Field((), description="Services not to fuzz.")
     time_limit: Duration = Field(900.0, description="The longest the stage may take.")
 
 
@@ -53,6 +55,7 @@ class FuzzStage:
     name: ClassVar[str] = "fuzz"
     title: ClassVar[str] = "services answer any input as their OpenAPI documents say"
     settings: ClassVar[type[StageSettings]] = FuzzSettings
+    narrows: ClassVar[tuple[str, ...]] = ("service",)
     after: ClassVar[tuple[str, ...]] = ("schema",)
     requires: ClassVar[tuple[str, ...]] = ()
     exclusive: ClassVar[bool] = False
@@ -69,6 +72,25 @@ class FuzzStage:
         """OpenAPI documents."""
         described = any(s.openapi for s in system.services.values())
         return (Need("an OpenAPI document", described, "set services.NAME.openapi in harness.toml"),)
+
+    def check(self, system: System, root: Path) -> None:
+        """See `ChecksFiles.check`."""
+        from harness.fuzz.rules import CONFIG_FILE
+        from harness.system.files import read_file, there
+        from harness.system.toml import read_toml
+
+        if there(root / CONFIG_FILE, CONFIG_FILE):
+            read_toml(root / CONFIG_FILE)
+        for service in system.services.values():
+            file = service.openapi
+            if file and not file.startswith("/") and "//" not in file and there(root / file, file):
+                read_file(root / file, file)
+
+    def rules(self, root: Path) -> frozenset[str] | None:
+        """See `ListsRules.rules`."""
+        from harness.fuzz.rules import rules
+
+        return rules(root)
 
     async def run(self, context: StageContext) -> StageResult:
         """Fuzz.

@@ -18,7 +18,7 @@ from harness.pipeline.stage import Environment, Need, StageContext
 from harness.system.children import log_tail
 from harness.system.mistakes import check_syntax
 from harness.system.model import System
-from harness.system.tables import Duration, Rate, Share, StageSettings
+from harness.system.tables import Duration, Rate, Share, StageSettings, Whole
 
 if TYPE_CHECKING:
     from harness.system.children import ChildResult
@@ -48,11 +48,15 @@ class LoadSettings(StageSettings):
     )
     max_error_rate: Share = Field(0.01, description="Share of a journey's walks that may fail.")
     request_timeout: Duration = Field(10.0, description="The longest one request may take.")
-    max_in_flight: int = Field(500, ge=1, description="An arrival that finds so many journeys under way fails at once.")
+    max_in_flight: Whole = Field(
+        500, ge=1, le=100_000, description="An arrival that finds so many journeys under way fails at once."
+    )
     max_lateness: Duration = Field(
         0.1, description="Where the generator itself is later than this at p99, latencies are not judged."
     )
-    users: int = Field(10, ge=1, description="Users of a locustfile that does not use harness.load.locust.ArrivalUser.")
+    users: Whole = Field(
+        10, ge=1, le=100_000, description="Users of a locustfile that does not use harness.load.locust.ArrivalUser."
+    )
 
 
 class LoadStage:
@@ -61,6 +65,7 @@ class LoadStage:
     name: ClassVar[str] = "load"
     title: ClassVar[str] = "journeys at the expected rate"
     settings: ClassVar[type[StageSettings]] = LoadSettings
+    narrows: ClassVar[tuple[str, ...]] = ()
     after: ClassVar[tuple[str, ...]] = ("schema", "consumer", "provider", "fuzz", "smoke")
     requires: ClassVar[tuple[str, ...]] = ("smoke",)
     exclusive: ClassVar[bool] = True
@@ -82,6 +87,12 @@ class LoadStage:
     def check_targets(self, system: System) -> None:
         """See `ChecksTargets.check_targets`."""
         check_targets(system, {n: s.url for n, s in system.services.items() if s.url})
+
+    def rules(self, root: Path) -> frozenset[str]:  # noqa: ARG002 - the protocol's
+        """See `ListsRules.rules`."""
+        from harness.load.rules import RULES
+
+        return RULES
 
     async def run(self, context: StageContext) -> StageResult:
         """Run Locust and read what it left.

@@ -18,7 +18,12 @@ History = Callable[[str, Mapping[str, str]], Sequence[float]]
 
 def gates_of(stage: str, gates: Iterable[GateSpec]) -> tuple[GateSpec, ...]:
     """Gates that judge what `stage` produces."""
-    return tuple(g for g in gates if (g.measure or g.findings).split(".", maxsplit=1)[0] in {stage, "*"})
+    return tuple(
+        g
+        for g in gates
+        if (owner := (g.measure or g.findings).split(".", maxsplit=1)[0]) in {stage, "*"}
+        or (g.findings and owner == "system")  # a service that died is told by the stage in which it did
+    )
 
 
 def apply_gates(

@@ -12,9 +12,12 @@ from pathlib import Path
 from harness import __version__
 from harness.errors import ConfigError, UsageError, did_you_mean
 from harness.pipeline.events import PlannedStage
+from harness.pipeline.gatecheck import check_gates
+from harness.pipeline.narrowing import cannot_narrow
 from harness.pipeline.registry import load_stage, stage_names
 from harness.pipeline.stage import ChecksFiles, Environment, Stage
 from harness.system.config import Project
+from harness.system.journeyscan import check_journey_names
 from harness.system.tables import StageSettings
 
 __all__ = ["Plan", "build_plan", "check_files"]
@@ -42,15 +45,23 @@ class Plan:
         return tuple(s for s in self.stages if not s.skip)
 
 
-def build_plan(project: Project, *, chosen: Sequence[str] = (), profile: str = "quick", keys: bool = False) -> Plan:
+def build_plan(
+    project: Project,
+    *,
+    chosen: Sequence[str] = (),
+    profile: str = "quick",
+    only: Collection[str] = (),
+    keys: bool = False,
+) -> Plan:
     """Lay out a run.
 
     Args:
         chosen: run just these stages; all when empty.
+        only: keys of `--only`; a stage that does not know them all is left out.
         keys: also compute each stage's cache key (reads the files it declares).
 
     Raises:
-        UsageError: unknown stage asked for.
+        UsageError: unknown stage asked for, or one that cannot be narrowed as asked.
         ConfigError: unknown stage, setting or gate in `harness.toml`, or stages that wait for each other in a circle.
     """
     names = stage_names()
@@ -58,6 +69,10 @@ def build_plan(project: Project, *, chosen: Sequence[str] = (), profile: str = "
         load_stage(name)
     _check_tables(project, names)
     stages = {n: load_stage(n) for n in names}
+    strange = {n: why for n, s in stages.items() if (why := cannot_narrow(n, s, only, stages))}
+    for name in chosen:
+        if name in strange:
+            raise UsageError(strange[name])
     _check_settings(project, stages)
     settings = {n: project.settings(n, s.settings, profile) for n, s in stages.items()}
     after = {n: _references(project, n, "after", settings[n].after, s.after, names) for n, s in stages.items()}
@@ -74,13 +89,13 @@ def build_plan(project: Project, *, chosen: Sequence[str] = (), profile: str = "
             after=waits[n],
             requires=requires[n],
             exclusive=stages[n].exclusive,
-            skip=_skip_reason(n, settings[n], chosen, production=project.system.runtime.production),
+            skip=_skip_reason(project, n, settings[n], chosen, strange.get(n, "")),
             time_limit_s=settings[n].time_limit,
             key=_key(project, files, n, settings[n], stages[n].inputs(project.system, settings[n])) if keys else "",
         )
         for n in order
     )
-    _check_gates(project, names)
+    check_gates(project, stages)
     return Plan(planned, settings, {n: s.environment for n, s in stages.items()})
 
 
@@ -94,14 +109,26 @@ def check_files(project: Project, plan: Plan) -> None:
         stage = load_stage(planned.name)
         if isinstance(stage, ChecksFiles):
             stage.check(project.system, project.root)
+        journeys = getattr(plan.settings[planned.name], "journeys", ())
+        asked = (project.file.name, f"stages.{planned.name}.journeys", tuple(journeys))
+        check_journey_names(project.root, project.system.suites.journeys, [asked] if journeys else [])
 
 
-def _skip_reason(name: str, settings: StageSettings, chosen: Sequence[str], *, production: bool) -> str:
+def _skip_reason(project: Project, name: str, settings: StageSettings, chosen: Sequence[str], strange: str) -> str:
+    """Why a stage will not run; what was asked of it in `harness.toml` all the same is said with it."""
     if chosen and name not in chosen:
         return "not asked for"
+    reason = _no_run(project, name, settings, chosen) or strange
+    idle = sum((g.measure or g.findings).partition(".")[0] == name for g in project.gates)
+    if not reason or not idle:
+        return reason
+    return f"{reason} ({idle} gate{'s' if idle > 1 else ''} on it {'are' if idle > 1 else 'is'} not judged)"
+
+
+def _no_run(project: Project, name: str, settings: StageSettings, chosen: Sequence[str]) -> str:
     if not settings.enabled:
         return f"switched off in harness.toml: {settings.reason}"
-    if production and name not in _PRODUCTION_STAGES:
+    if project.system.runtime.production and name not in _PRODUCTION_STAGES:
         if name in chosen:
             raise UsageError(
                 f'stage "{name}" may not run against production (runtime.production = true). '
@@ -129,27 +156,6 @@ def _check_settings(project: Project, stages: Mapping[str, Stage]) -> None:
     for profile, tables in project.profiles.items():
         for name in tables:
             project.settings(name, stages[name].settings, profile)
-
-
-def _check_gates(project: Project, names: Collection[str]) -> None:
-    for number, gate in enumerate(project.gates):
-        key = f"gates.{number}"
-        if bool(gate.measure) == bool(gate.findings):
-            raise ConfigError(project.file.name, key, "a gate is on either a measure or on findings.")
-        subject = gate.measure or gate.findings
-        stage = subject.split(".", maxsplit=1)[0]
-        if stage not in names and stage != "*":
-            field = "measure" if gate.measure else "findings"
-            raise ConfigError(
-                project.file.name,
-                f"{key}.{field}",
-                f'"{subject}" belongs to no stage: there is no stage "{stage}".{did_you_mean(stage, names)}',
-                f"a name that starts with one of {', '.join(names)}",
-            )
-        if gate.max is None and gate.min is None and not gate.baseline:
-            raise ConfigError(project.file.name, key, "sets no limit.", "max, min or baseline")
-        if gate.max is not None and gate.min is not None and gate.warn is not None:
-            raise ConfigError(project.file.name, f"{key}.warn", "is ambiguous with both max and min.", "two gates")
 
 
 def _references(
@@ -216,6 +222,8 @@ def _project_files(root: Path) -> dict[str, Path]:
         folders[:] = [f for f in folders if not f.startswith(".") and f not in {"__pycache__", "node_modules"}]
         for name in names:
             path = Path(folder, name)
+            if not path.is_file():
+                continue  # a pipe would be waited for, a socket cannot be read
             found[path.relative_to(root).as_posix()] = path
     return found
 

@@ -42,7 +42,17 @@ from harness.system.tables import StageSettings
 if TYPE_CHECKING:
     from harness.system.runtime import ProcessRuntime
 
-__all__ = ["ChecksFiles", "ChecksTargets", "Environment", "Need", "Stage", "StageContext", "journeys_need"]
+__all__ = [
+    "ChecksFiles",
+    "ChecksTargets",
+    "Environment",
+    "ListsRules",
+    "Narrows",
+    "Need",
+    "Stage",
+    "StageContext",
+    "journeys_need",
+]
 
 S = TypeVar("S", bound=StageSettings)
 
@@ -109,6 +119,25 @@ class Stage(Protocol):
             UsageError: when something the user wrote makes the stage impossible (ends inconclusive, exit code 2).
             InfrastructureError: when the machine or a tool failed (ends inconclusive, exit code 3).
         """
+
+
+@runtime_checkable
+class ListsRules(Protocol):
+    """What a stage may have besides: the rules its findings carry, so that a gate on one nobody reports is told."""
+
+    def rules(self, root: Path) -> frozenset[str] | None:
+        """Every rule; None where that cannot be said. The rules of gates are not among them.
+
+        Raises:
+            ConfigError: when a file of the project that says which there are cannot be read.
+        """
+
+
+@runtime_checkable
+class Narrows(Protocol):
+    """What a stage may have besides: the keys of `--only` it keeps to. One without knows none, and is left out."""
+
+    narrows: ClassVar[tuple[str, ...]]
 
 
 @runtime_checkable

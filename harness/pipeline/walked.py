@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from harness.evidence import Finding, Place, Severity
 from harness.system.drive import Sample
 
-__all__ = ["Walked", "proved_nothing", "walked"]
+__all__ = ["RULES", "Walked", "proved_nothing", "walked"]
+
+#: What `proved_nothing` tells, after the stage's name.
+RULES = ("idle_journey", "accepts_anything")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +51,20 @@ def proved_nothing(stage: str, journeys: Iterable[Walked], again: Callable[[str]
     """
     for one in journeys:
         if one.good and not one.requests:
-            yield _finding(
-                stage,
-                "idle_journey",
-                one.journey,
-                f"the journey {one.journey} went well without asking the system anything",
-                "A journey asks through its `user` (`user.get(...)`); one that makes no request proves nothing.",
-                again(one.journey),
+            yield Finding(
+                rule=f"{stage}.idle_journey",
+                severity=Severity.ERROR,
+                title=f"the journey {one.journey} went well without asking the system anything",
+                detail="A journey asks through its `user` (`user.get(...)`); one that makes no request proves nothing.",
+                place=Place(journey=one.journey),
+                reproduce=again(one.journey),
             )
         elif one.good and one.anything == one.requests:
-            yield _finding(
-                stage,
-                "accepts_anything",
-                one.journey,
-                f"the journey {one.journey} goes well whatever the system answers: each of its requests expects any status",
-                "Say with `expect` what a user needs, and leave out what would be a fault (5xx, 404).",
-                again(one.journey),
+            yield Finding(
+                rule=f"{stage}.accepts_anything",
+                severity=Severity.ERROR,
+                title=f"the journey {one.journey} goes well whatever the system answers: its requests expect any status",
+                detail="Say with `expect` what a user needs, and leave out what would be a fault (5xx, 404).",
+                place=Place(journey=one.journey),
+                reproduce=again(one.journey),
             )
-
-
-def _finding(stage: str, rule: str, journey: str, title: str, detail: str, reproduce: str) -> Finding:
-    return Finding(
-        rule=f"{stage}.{rule}",
-        severity=Severity.ERROR,
-        title=title,
-        detail=detail,
-        place=Place(journey=journey),
-        reproduce=reproduce,
-    )

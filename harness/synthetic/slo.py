@@ -12,8 +12,9 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from harness.evidence import Quantity
 from harness.system.config import read_toml
+from harness.system.files import there
 from harness.system.mistakes import translate
-from harness.system.tables import Duration, Strict
+from harness.system.tables import Duration, Line, Strict, seconds_up_to
 
 __all__ = ["Compliance", "Event", "Slo", "compliance", "load_slos"]
 
@@ -64,12 +65,16 @@ def _share(value: object) -> float:
     raise ValueError('must be a percentage above 0% and below 100%, such as "99.5%"')
 
 
+#: A promise is kept over weeks; longer than a year nobody looks back.
+_Window = Annotated[float, BeforeValidator(seconds_up_to(366 * 86400.0, "366d"), json_schema_input_type=str)]
+
+
 class _SloTable(Strict):
-    name: str = Field(min_length=1)
-    journey: str = Field(min_length=1)
+    name: Line = Field(min_length=1)
+    journey: Line = Field(min_length=1)
     objective: Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
     latency: Duration | None = None
-    window: Duration = 30 * 86400.0
+    window: _Window = 30 * 86400.0
 
 
 class _SloFile(Strict):
@@ -94,7 +99,7 @@ def load_slos(file: Path, shown: str = "") -> tuple[Slo, ...]:
     Raises:
         ConfigError: when it is not TOML, or on the first key that does not fit.
     """
-    if not file.is_file():
+    if not there(file, shown):
         return ()
     try:
         parsed = _SloFile.model_validate(read_toml(file, shown))

@@ -9,9 +9,10 @@ from pydantic import Field
 
 from harness.evidence import Artifact, Measure, Severity, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext, journeys_need
+from harness.system.journeyscan import check_journey_names
 from harness.system.mistakes import check_syntax
 from harness.system.model import System
-from harness.system.tables import Duration, Rate, StageSettings
+from harness.system.tables import Duration, Line, Rate, StageSettings
 
 __all__ = ["SmokeSettings", "SmokeStage", "SyntheticSettings", "SyntheticStage"]
 
@@ -19,14 +20,14 @@ __all__ = ["SmokeSettings", "SmokeStage", "SyntheticSettings", "SyntheticStage"]
 class SmokeSettings(StageSettings):
     """`[stages.smoke]`."""
 
-    journeys: tuple[str, ...] = Field((), description="Journeys to walk; all when empty.")
+    journeys: tuple[Line, ...] = Field((), description="Journeys to walk; all when empty.")
     request_timeout: Duration = Field(10.0, description="The longest one request may take.")
 
 
 class SyntheticSettings(StageSettings):
     """`[stages.synthetic]`."""
 
-    journeys: tuple[str, ...] = Field((), description="Journeys to walk; all with a weight when empty.")
+    journeys: tuple[Line, ...] = Field((), description="Journeys to walk; all with a weight when empty.")
     rate: Rate = Field(5.0, description="Journeys started per second, all together.")
     duration: Duration = Field(8.0, description="For how long journeys are started.")
     request_timeout: Duration = Field(10.0, description="The longest one request may take.")
@@ -38,6 +39,7 @@ class SmokeStage:
     name: ClassVar[str] = "smoke"
     title: ClassVar[str] = "each journey once"
     settings: ClassVar[type[StageSettings]] = SmokeSettings
+    narrows: ClassVar[tuple[str, ...]] = ("journey",)
     after: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ()
     exclusive: ClassVar[bool] = False
@@ -54,6 +56,12 @@ class SmokeStage:
     def check(self, system: System, root: Path) -> None:
         """See `ChecksFiles.check`."""
         check_syntax(root, system.suites.journeys)
+
+    def rules(self, root: Path) -> frozenset[str]:  # noqa: ARG002 - the protocol's
+        """See `ListsRules.rules`."""
+        from harness.synthetic.rules import SMOKE
+
+        return SMOKE
 
     async def run(self, context: StageContext) -> StageResult:
         """Walk.
@@ -104,6 +112,7 @@ class SyntheticStage:
     name: ClassVar[str] = "synthetic"
     title: ClassVar[str] = "users' journeys, tagged, against their objectives"
     settings: ClassVar[type[StageSettings]] = SyntheticSettings
+    narrows: ClassVar[tuple[str, ...]] = ("journey",)
     after: ClassVar[tuple[str, ...]] = ("schema", "consumer", "provider", "fuzz", "smoke", "load", "chaos")
     requires: ClassVar[tuple[str, ...]] = ("smoke",)
     exclusive: ClassVar[bool] = True
@@ -126,8 +135,17 @@ class SyntheticStage:
         """See `ChecksFiles.check`."""
         from harness.synthetic.slo import load_slos
 
-        load_slos(root / system.suites.slos, system.suites.slos)
+        file = system.suites.slos
+        slos = load_slos(root / file, file)
         check_syntax(root, system.suites.journeys)
+        asked = ((file, f"slos.{number}.journey", (s.journey,)) for number, s in enumerate(slos))
+        check_journey_names(root, system.suites.journeys, asked)
+
+    def rules(self, root: Path) -> frozenset[str]:  # noqa: ARG002 - the protocol's
+        """See `ListsRules.rules`."""
+        from harness.synthetic.rules import SYNTHETIC
+
+        return SYNTHETIC
 
     async def run(self, context: StageContext) -> StageResult:
         """Walk for a while, then judge.

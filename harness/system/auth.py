@@ -11,6 +11,7 @@ from harness.errors import ConfigError
 from harness.system.children import child_environment
 from harness.system.config import CONFIG_FILE
 from harness.system.model import Service
+from harness.system.values import bad_header_value
 
 __all__ = ["resolve"]
 
@@ -42,7 +43,10 @@ def resolve(service: Service, root: Path) -> dict[str, str]:
             raise ConfigError(CONFIG_FILE, f"{key}.value", f"the environment variable {name} is not set.")
         return os.environ[name]
 
-    return {auth.header: _VARIABLE.sub(variable, value)}
+    value = _VARIABLE.sub(variable, value)
+    if problem := bad_header_value(value):  # without the value: it is a secret
+        raise ConfigError(CONFIG_FILE, f"{key}.value", f"what is to be sent {problem}.")
+    return {auth.header: value}
 
 
 def _token(command: tuple[str, ...], root: Path, key: str) -> str:
@@ -52,6 +56,8 @@ def _token(command: tuple[str, ...], root: Path, key: str) -> str:
         )
     except FileNotFoundError:
         raise ConfigError(CONFIG_FILE, key, f"there is no command {command[0]!r}.") from None
+    except (OSError, ValueError) as error:  # no executable file, or a token that is no text
+        raise ConfigError(CONFIG_FILE, key, f"cannot be used: {error}.") from None
     except subprocess.TimeoutExpired:
         raise ConfigError(CONFIG_FILE, key, f"printed no token within {_LIMIT_S:g} s.") from None
     token = done.stdout.strip()

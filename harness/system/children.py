@@ -104,8 +104,9 @@ async def start_child(
                 stderr=sink,
                 start_new_session=True,
             )
-        except OSError as error:
-            raise InfrastructureError(f"cannot start {argv[0]!r}: {error.strerror or error}") from None
+        except (OSError, ValueError) as error:  # ValueError: text that this machine's encoding does not have
+            why = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise InfrastructureError(f"cannot start {argv[0]!r}: {why}") from None
 
 
 async def run_child(

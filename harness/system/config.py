@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,8 @@ from harness.system.model import (
     System,
 )
 from harness.system.tables import ContractsTable, GateSpec, HarnessFile, ServiceTable, StageSettings, UseTable
+from harness.system.toml import read_toml
+from harness.system.values import CALLEE_PLACEHOLDERS, PLACEHOLDERS, bad_placeholder
 
 __all__ = [
     "CONFIG_FILE",
@@ -92,35 +94,15 @@ def find_config(start: Path) -> Path:
             f"the path {str(start)!a} is not UTF-8 here (file names are read as {sys.getfilesystemencoding()}). "
             "Choose a UTF-8 locale or set PYTHONUTF8=1."
         ) from None
-    if start.is_file():
+    if os.path.lexists(start) and not start.is_dir():
         return start
     for folder in (start, *start.parents):
-        if (folder / CONFIG_FILE).is_file():
-            return folder / CONFIG_FILE
+        if os.path.lexists(folder / CONFIG_FILE):
+            return folder / CONFIG_FILE  # a folder or a pipe of that name is told when it is read
     raise UsageError(
         f"no {CONFIG_FILE} in {start} or any folder above it. "
         f"Write a starter with `harness init`, or name one with --config FILE."
     )
-
-
-def read_toml(file: Path, shown: str = "") -> dict[str, Any]:
-    """Read a TOML file.
-
-    Args:
-        shown: the file as the user would type it; its name by default.
-
-    Raises:
-        ConfigError: when it cannot be read, is not UTF-8, or is not TOML (with line and column).
-    """
-    shown = shown or file.name
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(shown, "", f"is not valid TOML: {error}.") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(shown, "", f"is not UTF-8 text: {error}.") from None
-    except OSError as error:
-        raise ConfigError(shown, "", f"cannot be read: {error.strerror}.") from None
 
 
 def load_project(file: Path) -> Project:
@@ -145,6 +127,9 @@ def load_project(file: Path) -> Project:
 
 
 def _system(parsed: HarnessFile, file: str) -> System:
+    for name, table in parsed.services.items():
+        _check_placeholders(name, table, parsed, file)
+        _check_variables(name, table, file)
     services = {n: _service(n, t, parsed.runtime.start_timeout) for n, t in parsed.services.items()}
     resources = {n: Resource(n, t.kind) for n, t in parsed.resources.items()}
     both = services.keys() & resources.keys()
@@ -175,6 +160,36 @@ def _system(parsed: HarnessFile, file: str) -> System:
         redact=parsed.system.redact,
         contracts=_published(parsed.contracts),
     )
+
+
+def _check_placeholders(name: str, table: ServiceTable, parsed: HarnessFile, file: str) -> None:
+    """Whatever the runtime fills in must stand for something: a typing error would be handed on as it is."""
+    known = (*PLACEHOLDERS, *(f"services.{other}.url" for other in parsed.services))
+    texts = {f"command.{i}": word for i, word in enumerate(table.command)}
+    texts |= {f"env.{variable}": value for variable, value in table.env.items()}
+    for key, text in texts.items():
+        if problem := bad_placeholder(text, known):
+            raise ConfigError(file, f"services.{name}.{key}", f"{problem}.")
+    for callee, use in table.uses.items():
+        # Where a resource is, its own template says.
+        more = CALLEE_PLACEHOLDERS if callee in parsed.services else ()
+        if problem := bad_placeholder(use.url, (*known, *more)):
+            raise ConfigError(file, f"services.{name}.uses.{callee}.url", f"{problem}.")
+
+
+def _check_variables(name: str, table: ServiceTable, file: str) -> None:
+    """Two things told through one variable: the service would hear only of the last."""
+    owners = {table.port_env: "its port"}
+    for callee, use in table.uses.items():
+        if use.env in owners:
+            raise ConfigError(
+                file,
+                f"services.{name}.uses.{callee}.env",
+                f'"{use.env}" tells {name} {owners[use.env]} already.',
+                "a variable of its own",
+            )
+        if use.env:
+            owners[use.env] = f"where {callee} is"
 
 
 def _published(table: ContractsTable) -> Published:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import ConfigError, did_you_mean
+from harness.system.files import read_file, there
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 __all__ = ["check_syntax", "translate"]
 
+#: How much of a text is shown, in characters.
+_SHOWN = 200
+_WORDS: dict[type, str] = {dict: "table", list: "list", tuple: "list"}
 #: Patterns of the models in words; one that is missing here is shown as it is.
 _PATTERNS = {
     r"^$|^https?://": "must start with http:// or https://",
-    r"^$|^\d{4}-\d{2}-\d{2}$": 'must be a day such as "2026-01-31"',
+    r"^$|^[0-9]{4}-[0-9]{2}-[0-9]{2}$": 'must be a day such as "2026-01-31"',
     r"^$|^/": "must be a path that starts with /",
-    r"^$|^[+-]\d+(\.\d+)?%$": 'must be a percentage with its sign, such as "+10%"',
+    r"^$|^/|^python:[A-Za-z_][\w.]*:[A-Za-z_]\w*$": "must be a path that starts with /, or python:package.module:function",
+    r"^$|^[+-][0-9]{1,6}(\.[0-9]{1,6})?%$": 'must be a percentage with its sign, such as "+10%"',
     r"^[A-Za-z][A-Za-z0-9_-]*$": "a name is a letter and then letters, digits, - and _",
     r"^$|^[A-Za-z0-9][A-Za-z0-9._-]*$": "a name is a letter or digit and then letters, digits, ., - and _",
 }
@@ -32,15 +38,19 @@ def check_syntax(root: Path, file: str) -> None:
         ConfigError: with the line.
     """
     path = root / file
-    if not path.is_file():
+    if not there(path, file):
         return
     try:
-        compile(path.read_bytes(), file, "exec", dont_inherit=True)
+        with warnings.catch_warnings():  # of the user's code, and for its tests to tell
+            warnings.simplefilter("ignore")
+            compile(read_file(path, file), file, "exec", dont_inherit=True)
     except SyntaxError as error:
         line = (error.text or "").strip()
         where = f"line {error.lineno}" + (f" ({line[:60]})" if line else "")
         raise ConfigError(file, "", f"is not valid Python: {error.msg}, {where}.") from None
-    except (ValueError, OSError) as error:  # a null byte; a file that cannot be read
+    except (RecursionError, MemoryError):
+        raise ConfigError(file, "", "is not valid Python: it is nested too deeply.") from None
+    except ValueError as error:  # a null byte, an integer of thousands of digits
         raise ConfigError(file, "", f"cannot be read: {error}.") from None
 
 
@@ -62,7 +72,7 @@ def _explain(detail: ErrorDetails) -> tuple[str, str]:
     found = detail["input"]
     if detail["type"] == "missing":
         return "is missing.", ""
-    shown = f"found {found!r}" if isinstance(found, str | int | float | bool) else f"found a {type(found).__name__}"
+    shown = _shown(found)
     if detail["type"] == "literal_error":
         accepted = str(detail.get("ctx", {}).get("expected", ""))
         words = [w.strip(" '") for w in accepted.replace(" or ", ",").split(",")]
@@ -74,6 +84,14 @@ def _explain(detail: ErrorDetails) -> tuple[str, str]:
         return f"must be a table, {shown}.", ""
     message = detail["msg"].removeprefix("Value error, ")
     return f"{message[:1].lower()}{message[1:]}, {shown}.", ""
+
+
+def _shown(found: object) -> str:
+    if isinstance(found, str):
+        return f"found {found if len(found) <= _SHOWN else f'{found[:_SHOWN]}…'!r}"
+    if isinstance(found, int | float):
+        return f"found {found!r}"
+    return f"found a {_WORDS.get(type(found), type(found).__name__)}"
 
 
 def _fields_at(kind: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

@@ -22,6 +22,7 @@ from harness.system.config import CONFIG_FILE
 from harness.system.model import Edge, EdgeKind, RuntimeKind, Service, System
 from harness.system.ports import free_port, is_free, listening
 from harness.system.readiness import wait_until
+from harness.system.values import fill
 
 __all__ = ["Beside", "ProcessRuntime", "Runtime", "check_startable"]
 
@@ -289,17 +290,15 @@ class ProcessRuntime:
         if not edge.url:
             return target
         # Many services are told "host:port", without a scheme.
-        return self._fill(edge.url, port).replace("{url}", target).replace("{address}", urlsplit(target).netloc)
+        return self._fill(edge.url, port, {"url": target, "address": urlsplit(target).netloc})
 
-    def _fill(self, text: str, port: int) -> str:
+    def _fill(self, text: str, port: int, more: Mapping[str, str] | None = None) -> str:
         if "{" not in text:
             return text
         self.data.mkdir(parents=True, exist_ok=True)
-        known = {"{port}": str(port), "{data}": str(self.data), "{root}": str(self.root)}
-        known |= {f"{{services.{n}.url}}": url for n, url in self.addresses.items()}
-        for placeholder, value in known.items():
-            text = text.replace(placeholder, value)
-        return text
+        known = {"port": str(port), "data": str(self.data), "root": str(self.root)}
+        known |= {f"services.{n}.url": url for n, url in self.addresses.items()}
+        return fill(text, known | dict(more or {}))
 
     def died(self) -> tuple[str, ...]:
         """Services whose process has ended although nobody stopped it."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from harness.evidence.measure import Quantity
+from harness.system import values
 from harness.system.model import Broker, Suites
 
 __all__ = [
     "ContractsTable",
     "Duration",
+    "Flag",
     "GateSpec",
     "HarnessFile",
+    "Line",
+    "Name",
     "QuantityText",
     "Rate",
     "ServiceTable",
@@ -21,20 +27,34 @@ __all__ = [
     "StageSettings",
     "Strict",
     "UseTable",
+    "Whole",
+    "seconds_up_to",
 ]
 
-_NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
+_DAY_S = 86400.0
+_FASTEST, _SLOWEST = 100_000.0, 0.001  # per second
 
 
-def _seconds(value: object) -> float:
-    if isinstance(value, str):
-        quantity = Quantity.parse(value)
-        if quantity.unit:
-            seconds = quantity.in_unit("s")
-            if seconds <= 0:
-                raise ValueError("must be longer than zero")
-            return seconds
-    raise ValueError("must be a duration with a unit, such as 800ms, 30s or 2m")
+def seconds_up_to(most_s: float, shown: str) -> Callable[[object], float]:
+    """What reads a duration of at most so many seconds.
+
+    Args:
+        shown: the same as people write it.
+    """
+
+    def read(value: object) -> float:
+        if isinstance(value, str):
+            quantity = Quantity.parse(value)
+            if quantity.unit:
+                seconds = quantity.in_unit("s")
+                if seconds <= 0:
+                    raise ValueError("must be longer than zero")
+                if seconds > most_s:
+                    raise ValueError(f"must be at most {shown}")
+                return seconds
+        raise ValueError("must be a duration with a unit, such as 800ms, 30s or 2m")
+
+    return read
 
 
 def _quantity(value: object) -> Quantity:
@@ -47,6 +67,10 @@ def _per_second(value: object) -> float:
     if isinstance(value, str):
         quantity = Quantity.parse(value)
         rate = quantity.in_unit("1/s") if quantity.unit else 0.0
+        if rate > _FASTEST:
+            raise ValueError(f"must be at most {_FASTEST:g}/s")
+        if 0 < rate < _SLOWEST:
+            raise ValueError(f"must be at least {_SLOWEST:g}/s")
         if rate > 0:
             return rate
     raise ValueError('must be a rate above zero with a unit, such as "30/s" or "120/m"')
@@ -64,10 +88,79 @@ def _share(value: object) -> float:
 Rate = Annotated[float, BeforeValidator(_per_second, json_schema_input_type=str)]
 #: A share from 0 to 1, written in files as a percentage: "1%".
 Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
-#: Seconds, written in files as text with a unit: "800ms", "30s", "2m".
-Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str)]
+#: Seconds, at most a day, written in files as text with a unit: "800ms", "30s", "2m".
+Duration = Annotated[float, BeforeValidator(seconds_up_to(_DAY_S, "24h"), json_schema_input_type=str)]
 #: A limit in a gate: "400ms", "1%", "50/s", 3.
 QuantityText = Annotated[Quantity, BeforeValidator(_quantity, json_schema_input_type=str | int | float)]
+#: A whole number, written as one: no text, no 2.0, no true. Say its range with `Field(ge=, le=)`.
+Whole = Annotated[int, Field(strict=True)]
+#: true or false, and nothing that only looks like it.
+Flag = Annotated[bool, Field(strict=True)]
+
+
+def _checked(problem_of: Callable[[str], str]) -> AfterValidator:
+    """What refuses a text for which `problem_of` has a word."""
+
+    def check(text: str) -> str:
+        if problem := problem_of(text):
+            raise ValueError(problem)
+        return text
+
+    return AfterValidator(check)
+
+
+def _unless_empty(problem_of: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda text: problem_of(text) if text else ""
+
+
+def _document(text: str) -> str:
+    if "://" in text:
+        return values.bad_url(text, base=False)
+    return values.bad_path(text) if text.startswith("/") else values.bad_line(text)
+
+
+def _source(text: str) -> str:
+    return values.bad_url(text, base=False) if "://" in text else values.bad_line(text)
+
+
+def _handler(text: str) -> str:
+    return "" if text.startswith("python:") else values.bad_path(text)
+
+
+#: One line that people read: a title, a path of the project, a name in another tool.
+Line = Annotated[str, Field(max_length=1000), _checked(values.bad_line)]
+#: A name in the system. It becomes the name of files, so it cannot be of any length.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=100)]
+_Word = Annotated[str, Field(max_length=values.LONGEST_WORD_B // 4), _checked(values.unprintable)]
+_VariableName = Annotated[str, Field(max_length=1000), _checked(values.bad_environment_name)]
+_MaybeVariable = Annotated[str, Field(max_length=1000), _checked(_unless_empty(values.bad_environment_name))]
+_BaseUrl = Annotated[str, Field(pattern=r"^$|^https?://"), _checked(_unless_empty(values.bad_url))]
+_Path = Annotated[str, Field(pattern=r"^$|^/"), _checked(_unless_empty(values.bad_path))]
+
+
+def _not_a_shell_line(value: object) -> object:
+    if isinstance(value, str):
+        raise ValueError('must be a list of words, such as ["python", "-m", "orders"]')  # noqa: TRY004
+    if isinstance(value, list) and value and (not isinstance(value[0], str) or not value[0].strip()):
+        raise ValueError("the first word must be the program to start, and it is empty")
+    return value
+
+
+_Command = Annotated[tuple[_Word, ...], BeforeValidator(_not_a_shell_line)]
+
+
+def _labels(value: object) -> object:
+    """A table of plain values, each as text."""
+    if not isinstance(value, dict):
+        return value
+    for key, inner in value.items():
+        if not isinstance(inner, str | int | float | date):
+            kind = "table" if isinstance(inner, dict) else "list" if isinstance(inner, list) else type(inner).__name__
+            raise ValueError(f"{key} must be a text, a number or a truth value, not a {kind}")  # noqa: TRY004
+    return {k: v if isinstance(v, str) else str(v) for k, v in value.items()}
+
+
+_Labels = Annotated[dict[Line, Line], BeforeValidator(_labels)]
 
 
 class Strict(BaseModel):
@@ -82,8 +175,8 @@ class StageSettings(Strict):
     A stage that is switched off says why: `enabled = false` needs a `reason`.
     """
 
-    enabled: bool = True
-    reason: str = Field("", description="Why the stage is switched off; required with enabled = false.")
+    enabled: Flag = True
+    reason: Line = Field("", description="Why the stage is switched off; required with enabled = false.")
     after: tuple[str, ...] | None = Field(None, description="Stages that must have ended before this one starts.")
     requires: tuple[str, ...] | None = Field(None, description="Stages that must not have failed.")
     time_limit: Duration = Field(300.0, description="The longest the stage may take.")
@@ -92,107 +185,112 @@ class StageSettings(Strict):
 class GateSpec(Strict):
     """One `[[gates]]` entry: a rule on a measure, or on findings."""
 
-    measure: str = Field("", description="Name of the measure, e.g. load.latency.p99.")
-    findings: str = Field("", description="Glob over rules of findings, e.g. fuzz.*; max is then a count.")
-    where: dict[str, str] = Field(default_factory=dict, description="Labels the measure must carry.")
+    measure: Line = Field("", description="Name of the measure, e.g. load.latency.p99.")
+    findings: Line = Field("", description="Glob over rules of findings, e.g. fuzz.*; max is then a count.")
+    where: _Labels = Field(default_factory=dict, description="Labels the measure must carry.")
     max: QuantityText | None = None
     min: QuantityText | None = None
     warn: QuantityText | None = Field(None, description="Beyond this (in the direction of max or min), warn.")
     baseline: str = Field(
         "",
-        pattern=r"^$|^[+-]\d+(\.\d+)?%$",
+        pattern=r"^$|^[+-][0-9]{1,6}(\.[0-9]{1,6})?%$",
         description="Allowed change against the last passing runs, e.g. +10%.",
     )
 
-    @field_validator("where", mode="before")
-    @classmethod
-    def _labels(cls, value: object) -> object:
-        return {k: str(v) for k, v in value.items()} if isinstance(value, dict) else value
-
 
 class _SystemTable(Strict):
-    name: str = Field(min_length=1)
+    name: Line = Field(min_length=1, max_length=200)
     entry: str = ""
-    redact: tuple[str, ...] = ()
+    redact: tuple[Annotated[Line, Field(min_length=1)], ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _said(cls, name: str) -> str:
+        if not name.strip():
+            raise ValueError("must not be blank")
+        return name
 
 
 class _RuntimeTable(Strict):
     kind: Literal["process", "external"] = "process"
-    production: bool = False
-    allow_targets: tuple[str, ...] = ()
+    production: Flag = False
+    allow_targets: tuple[Annotated[str, _checked(values.bad_target)], ...] = ()
     start_timeout: Duration = 30.0
 
 
 class _BreakerTable(Strict):
-    failures: int = Field(ge=1, description="Failed calls in a row after which it opens.")
+    failures: Whole = Field(ge=1, le=10_000, description="Failed calls in a row after which it opens.")
     open_for: Duration = Field(description="How long it stays open before it lets a probe through.")
 
 
 class UseTable(Strict):
     """`[services.NAME.uses.NEIGHBOUR]`: an edge, and what it promises."""
 
-    env: str = ""
+    env: _MaybeVariable = ""
     kind: Literal["http", "events"] = "http"
-    url: str = ""
+    url: Annotated[str, Field(max_length=10_000), _checked(values.bad_line)] = ""
     budget: Duration | None = None
-    attempts: int | None = Field(None, ge=1)
+    attempts: Whole | None = Field(None, ge=1, le=1000)
     on_failure: Literal["reject", "degrade", "queue"] | None = None
     breaker: _BreakerTable | None = Field(None, description="The caller's circuit breaker on this edge.")
 
 
 class _AuthTable(Strict):
-    header: str = "Authorization"
-    value: str = "Bearer {token}"
-    command: tuple[str, ...] = ()
+    header: Annotated[str, _checked(values.bad_header_name)] = "Authorization"
+    value: Annotated[str, Field(max_length=10_000), _checked(values.bad_header_value)] = "Bearer {token}"
+    command: _Command = ()
+
+    @field_validator("value")
+    @classmethod
+    def _of_known_parts(cls, value: str) -> str:
+        if problem := values.bad_placeholder(value, ("token",), variables=True):
+            raise ValueError(problem)
+        return value
 
 
 class ServiceTable(Strict):
     """`[services.NAME]`: one service, how it is started and where its documents are."""
 
-    command: tuple[str, ...] = ()
-    cwd: str = "."
-    env: dict[str, str] = Field(default_factory=dict)
-    image: str = ""
-    url: str = Field("", pattern=r"^$|^https?://")
-    openapi: str = ""
-    asyncapi: str = ""
-    ready: str = Field("", pattern=r"^$|^/")
-    states: str = Field("", pattern=r"^$|^/|^python:[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
-    messages: str = Field("", pattern=r"^$|^/")
-    port: int = Field(0, ge=0, le=65535)
-    port_env: str = "PORT"
+    command: _Command = ()
+    cwd: Line = "."
+    env: Annotated[dict[_VariableName, _Word], BeforeValidator(_labels)] = Field(default_factory=dict)
+    image: Line = ""
+    url: _BaseUrl = ""
+    openapi: Annotated[str, _checked(_unless_empty(_document))] = ""
+    asyncapi: Annotated[str, _checked(_unless_empty(_document))] = ""
+    ready: _Path = ""
+    states: Annotated[
+        str,
+        Field(pattern=r"^$|^/|^python:[A-Za-z_][\w.]*:[A-Za-z_]\w*$"),
+        _checked(_unless_empty(_handler)),
+    ] = ""
+    messages: _Path = ""
+    port: Whole = Field(0, ge=0, le=65535)
+    port_env: _VariableName = "PORT"
     start_timeout: Duration | None = None
     auth: _AuthTable | None = None
-    uses: dict[Annotated[str, Field(pattern=_NAME)], UseTable] = Field(default_factory=dict)
-
-    @field_validator("command", mode="before")
-    @classmethod
-    def _not_a_shell_line(cls, value: object) -> object:
-        if isinstance(value, str):
-            raise ValueError('must be a list of words, such as ["python", "-m", "orders"]')  # noqa: TRY004
-        return value
-
-    @field_validator("env", mode="before")
-    @classmethod
-    def _texts(cls, value: object) -> object:
-        return {k: v if isinstance(v, str) else str(v) for k, v in value.items()} if isinstance(value, dict) else value
+    uses: dict[Name, UseTable] = Field(default_factory=dict)
 
 
 class _ResourceTable(Strict):
-    kind: str = Field(min_length=1)
+    kind: Line = Field(min_length=1)
 
 
 _SUITES = Suites()
 
 
+#: A file or folder of the project; empty would be the project itself.
+_Place = Annotated[Line, Field(min_length=1)]
+
+
 class _SuitesTable(Strict):
-    contracts: str = _SUITES.contracts
-    pacts: str = _SUITES.pacts
-    baselines: str = _SUITES.baselines
-    journeys: str = _SUITES.journeys
-    slos: str = _SUITES.slos
-    locustfile: str = _SUITES.locustfile
-    experiments: str = _SUITES.experiments
+    contracts: _Place = _SUITES.contracts
+    pacts: _Place = _SUITES.pacts
+    baselines: _Place = _SUITES.baselines
+    journeys: _Place = _SUITES.journeys
+    slos: _Place = _SUITES.slos
+    locustfile: _Place = _SUITES.locustfile
+    experiments: _Place = _SUITES.experiments
 
 
 class _SelectorTable(Strict):
@@ -203,14 +301,14 @@ class _SelectorTable(Strict):
     deployedOrReleased: Literal[True] | None = None  # noqa: N815 - the API
     deployed: Literal[True] | None = None
     released: Literal[True] | None = None
-    environment: str = ""
-    branch: str = ""
-    fallbackBranch: str = ""  # noqa: N815 - the API
+    environment: Line = ""
+    branch: Line = ""
+    fallbackBranch: Line = ""  # noqa: N815 - the API
     fallbackToMainBranch: Literal[True] | None = None  # noqa: N815 - the API
-    tag: str = ""
-    fallbackTag: str = ""  # noqa: N815 - the API
-    latest: bool | None = None
-    consumer: str = ""
+    tag: Line = ""
+    fallbackTag: Line = ""  # noqa: N815 - the API
+    latest: Flag | None = None
+    consumer: Line = ""
 
     @model_validator(mode="after")
     def _selects(self) -> _SelectorTable:
@@ -223,27 +321,37 @@ _BROKER = Broker()
 
 
 class _BrokerTable(Strict):
-    url: str = Field(
-        default="", pattern=r"^$|^https?://", description="Base URL; PACT_BROKER_BASE_URL takes precedence."
-    )
+    url: _BaseUrl = Field(default="", description="Base URL; PACT_BROKER_BASE_URL takes precedence.")
     selectors: tuple[_SelectorTable, ...] = Field(
         default=(),
         description="Consumer versions whose pacts are verified; main, matching and deployed ones by default.",
     )
-    pending: bool = Field(default=_BROKER.pending, description="Only tell mismatches of pacts that were never kept.")
+    pending: Flag = Field(default=_BROKER.pending, description="Only tell mismatches of pacts that were never kept.")
     wip_since: str = Field(
-        default="", pattern=r"^$|^\d{4}-\d{2}-\d{2}$", description="Verify work in progress from this day on as well."
+        default="",
+        pattern=r"^$|^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+        description="Verify work in progress from this day on as well.",
     )
-    publish: bool = Field(default=_BROKER.publish, description="Send the results of the provider stage to the broker.")
+    publish: Flag = Field(default=_BROKER.publish, description="Send the results of the provider stage to the broker.")
+
+    @field_validator("wip_since")
+    @classmethod
+    def _a_day(cls, value: str) -> str:
+        if value:
+            try:
+                date.fromisoformat(value)
+            except ValueError:
+                raise ValueError("there is no such day") from None
+        return value
 
 
 class ContractsTable(Strict):
     """`[contracts]`: where pacts come from."""
 
-    sources: tuple[str, ...] = Field(
+    sources: tuple[Annotated[str, _checked(_source)], ...] = Field(
         default=(), description="Files, folders, globs and URLs of pacts; suites.pacts by default."
     )
-    authorization_env: str = Field(
+    authorization_env: _MaybeVariable = Field(
         default="", description="Environment variable whose value is the Authorization header for those URLs."
     )
     broker: _BrokerTable = Field(default_factory=_BrokerTable)
@@ -267,8 +375,8 @@ class HarnessFile(Strict):
 
     system: _SystemTable
     runtime: _RuntimeTable = Field(default_factory=_RuntimeTable)
-    services: dict[Annotated[str, Field(pattern=_NAME)], ServiceTable] = Field(min_length=1)
-    resources: dict[Annotated[str, Field(pattern=_NAME)], _ResourceTable] = Field(default_factory=dict)
+    services: dict[Name, ServiceTable] = Field(min_length=1)
+    resources: dict[Name, _ResourceTable] = Field(default_factory=dict)
     suites: _SuitesTable = Field(default_factory=_SuitesTable)
     contracts: ContractsTable = Field(default_factory=ContractsTable)
     stages: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -199,7 +199,8 @@ class Explorer:
 
     def _plan(self, here: Replica, edge: Edge, failure: Failure) -> Cell | None:
         if edge.kind is EdgeKind.RESOURCE:
-            return plan_store_cell(self.system, here.baselines, edge, failure)
+            walked = {n: b for n, b in here.baselines.items() if self.journey in {"", n}}
+            return plan_store_cell(self.system, walked, edge, failure)
         return plan_cell(here.baselines, edge, failure, self.journey)
 
     def _lent(self, settler: Settler) -> Ground:

@@ -59,6 +59,8 @@ def planned(context: StageContext) -> tuple[tuple[Edge, Failure], ...]:
         return ()
     if not asks_for_pair(context.only):
         return tuple(_cells(context, context.only))
+    if "journey" in context.only:
+        raise UsageError("a pair of failures chooses who walks by itself; leave out --only journey=...")
     order = [e.key for e in context.system.edges]
     cells = [cell for only in split_pair(context.only) for cell in _cells(context, only)]
     for edge, _ in cells:
@@ -112,7 +114,10 @@ def _rounds(context: StageContext, cells: tuple[tuple[Edge, Failure], ...], numb
     """Pairs, where they are wanted: in the full profile unless one failure is asked for, and where some are asked for."""
     asked = asks_for_pair(context.only)
     edges = tuple(e for e in _edges(cells) if e.kind is not EdgeKind.RESOURCE)
-    wanted = "fault" not in context.only and context.settings_as(ChaosSettings).tries_pairs(context.profile)
+    # Pairs choose who walks by themselves.
+    wanted = not {"fault", "journey"} & context.only.keys() and context.settings_as(ChaosSettings).tries_pairs(
+        context.profile
+    )
     if len(edges) < 2 or not (asked or wanted):
         return None
     failures = {e.key: tuple(f for edge, f in cells if edge == e and not f.lasts) for e in edges}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,14 +119,19 @@ async def _run_pytest(context: StageContext, settings: ConsumerSettings, suite: 
     )
 
 
+def _sources(suite: Path) -> Iterator[Path]:
+    """Files of the suite that can be read: a pipe would be waited for."""
+    return (file for file in suite.rglob("*.py") if file.is_file())
+
+
 def _workers(suite: Path, jobs: int) -> int:
     """How many xdist workers are worth their start: each imports the consumers' code anew, which takes seconds."""
-    text = "".join(file.read_text(encoding="utf-8", errors="replace") for file in suite.rglob("*.py"))
+    text = "".join(file.read_text(encoding="utf-8", errors="replace") for file in _sources(suite))
     return max(1, min(jobs, -(-text.count("def test_") // _TESTS_A_WORKER)))
 
 
 def _mentions(suite: Path, word: str) -> bool:
-    return any(word in file.read_text(encoding="utf-8", errors="replace") for file in suite.rglob("*.py"))
+    return any(word in file.read_text(encoding="utf-8", errors="replace") for file in _sources(suite))
 
 
 def _test_findings(context: StageContext, run: _Run) -> list[Finding]:

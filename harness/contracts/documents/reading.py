@@ -11,7 +11,9 @@ from typing import Any
 
 from harness.contracts.documents.swagger import convert
 from harness.contracts.jsontext import loads
+from harness.errors import ConfigError
 from harness.system.auth import resolve
+from harness.system.files import read_file
 from harness.system.model import Service, System
 
 __all__ = [
@@ -103,9 +105,11 @@ async def fetch(document: Declared, *, root: Path, address: str, max_bytes: int)
     try:
         if file.stat().st_size > max_bytes:
             raise DocumentError(_too_large(file.stat().st_size, max_bytes))
-        return file.read_bytes()
+        return read_file(file, source, limit=max_bytes)
     except OSError as error:
         raise DocumentError(f"cannot be read from {source}: {error.strerror}") from None
+    except ConfigError as error:
+        raise DocumentError(f"cannot be read: {source} {error.problem.rstrip('.')}") from None
 
 
 async def _download(document: Declared, url: str, root: Path, max_bytes: int) -> bytes:

@@ -75,7 +75,10 @@ async def check_documents(context: StageContext, settings: SchemaSettings) -> St
     measures = [Measure(f"schema.{what}", count, "count") for what, count in work.items()]
     result = context.result(work=work, measures=measures, artifacts=tally.artifacts)
     if not wanted:
-        return replace(result, status=Status.INCONCLUSIVE, reason="no service has an OpenAPI or AsyncAPI document")
+        who = context.only.get("service", "no service")
+        has = "has no" if "service" in context.only else "has an"
+        reason = f"{who} {has} OpenAPI or AsyncAPI document"
+        return replace(result, status=Status.INCONCLUSIVE, reason=reason)
     return result
 
 
