@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.leftovers import end_what_was_killed
 from harness.cli.options import (
     config_option,
     only_option,
@@ -19,7 +20,6 @@ from harness.cli.options import (
     store_from,
     store_option,
 )
-from harness.errors import InfrastructureError
 
 __all__ = ["command"]
 
@@ -66,6 +66,7 @@ def command(
 
     Results go to .harness/runs/<id>/ next to harness.toml, and to --out.
     """
+    from harness.evidence.history import RunHistory, is_usable
     from harness.pipeline.plan import build_plan, check_files
     from harness.pipeline.run import RunOptions, default_seed, run_pipeline
     from harness.report import terminal_handler, write_reports
@@ -77,13 +78,19 @@ def command(
     check_files(project, plan)
     check_startable(project.system, project.root)
     evidence = store_from(store, project)
+    end_what_was_killed(project, evidence)
+    past = RunHistory(
+        evidence,
+        optional=store is None and not is_usable(project.root / ".harness"),
+        tell=lambda text: click.echo(f"harness: {text}", err=True),
+    )
     options = RunOptions(
         profile=profile,
         seed=default_seed(project.root) if seed is None else seed,
         only=read_only((*only, *named), project.system),
         environment=environment,
         command=shlex.join(["harness", *sys.argv[1:]]),
-        expected_s=evidence.stage_durations(profile),
+        expected_s=past.stage_durations(profile),
         jobs=jobs or max(2, os.cpu_count() or 2),
     )
     terminal = terminal_handler(sys.stdout, sys.stderr, json=as_json, report=out)
@@ -93,21 +100,18 @@ def command(
             plan,
             options,
             handlers=[terminal],
-            history=lambda name, labels: evidence.measure_history(name, labels, profile=profile),
+            history=lambda name, labels: past.values(name, labels, profile),
             finish=lambda result, directory: write_reports(
                 result,
                 plan.stages,
                 project.system,
                 directory,
                 out or directory,
-                history=evidence.runs(),
-                known=evidence.seen_before({f.fingerprint for s in result.stages for f in s.findings}),
+                history=past.runs(),
+                known=past.known(result),
             ),
+            save=past.save,
         )
     finally:
         terminal.close()
-    try:
-        evidence.save(result)
-    except InfrastructureError as error:  # what the run found stands, and so does its verdict
-        click.echo(f"harness: the run is not in the history: {error}", err=True)
     return result.exit_code
