@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness.errors import InfrastructureError, UsageError, did_you_mean
-from harness.pipeline.journal import JOURNAL, Journal
+from harness.pipeline.journal import JOURNAL, Journal, is_journal, open_journal
 from harness.system.scratch import is_this, lock, private_folder
 
 __all__ = ["RESULT", "RUNS_FOLDER", "RunPlace", "RunState", "place_for", "run_folder", "state_of", "taken", "unended"]
@@ -64,8 +63,7 @@ def place_for(root: Path, run_id: str, begin: Callable[[Path], Journal]) -> Iter
                 folder.rmdir()
             place = _elsewhere(error, begin, ending)
         else:
-            with suppress(OSError):
-                _forget_old_runs(folder.parent)
+            _forget_old_runs(root)
         if place.journal:
             ending.callback(place.journal.close)
         yield place
@@ -82,8 +80,7 @@ def _elsewhere(error: OSError, begin: Callable[[Path], Journal], ending: ExitSta
     return RunPlace(
         folder,
         journal,
-        f"cannot write {error.filename or RUNS_FOLDER}: {error.strerror}. The evidence of this run is in {folder} instead; "
-        f"`harness report` does not know it, --out keeps its reports",
+        f"the evidence of this run is in {folder}: cannot write {error.filename or RUNS_FOLDER}: {error.strerror}",
     )
 
 
@@ -94,7 +91,7 @@ def run_folder(root: Path, run_id: str = "") -> Path:
         UsageError: when there is none.
     """
     runs = root / RUNS_FOLDER
-    known = sorted({p.parent.name for name in (RESULT, JOURNAL) for p in runs.glob(f"*/{name}")})
+    known = [f.name for f in _folders(root) if (f / RESULT).is_file() or is_journal(f / JOURNAL)]
     if not known:
         raise UsageError(f"no run has been recorded in {runs}. Start one with `harness run`.")
     if not run_id or run_id == "latest":
@@ -106,12 +103,19 @@ def run_folder(root: Path, run_id: str = "") -> Path:
 
 def unended(root: Path) -> list[Path]:
     """The folders of runs that are going on or were killed, oldest first."""
-    return sorted(p.parent for p in (root / RUNS_FOLDER).glob(f"*/{JOURNAL}"))
+    return [f for f in _folders(root) if is_journal(f / JOURNAL)]
+
+
+def _folders(root: Path) -> list[Path]:
+    """Every folder of a run, oldest first; none where they may not be looked at."""
+    with suppress(OSError):
+        return sorted(p for p in (root / RUNS_FOLDER).iterdir() if p.is_dir() and not p.is_symlink())
+    return []
 
 
 def state_of(folder: Path) -> RunState:
     """Whether a run has ended, is going on, or was killed."""
-    if not (folder / JOURNAL).exists():
+    if not is_journal(folder / JOURNAL):
         return RunState.ENDED
     with taken(folder) as ours:
         return RunState.KILLED if ours else RunState.RUNNING
@@ -125,14 +129,14 @@ def taken(folder: Path) -> Iterator[bool]:
         False when its writer or another harness holds it, when it is gone by now, and when that cannot be told.
     """
     try:
-        descriptor = _open_journal(folder / JOURNAL)
+        descriptor = open_journal(folder / JOURNAL)
     except OSError:
         yield False
         return
     try:
         about = os.fstat(descriptor)
         ours = False
-        if stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid():
+        if about.st_uid == os.geteuid():
             with suppress(OSError):  # no locks on this file system: hands off
                 ours = lock(descriptor) and is_this(folder / JOURNAL, descriptor)
         yield ours
@@ -140,17 +144,8 @@ def taken(folder: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _open_journal(file: Path) -> int:
-    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        return os.open(file, os.O_RDWR | flags)  # what a lock takes on a network's file system
-    except OSError:
-        return os.open(file, os.O_RDONLY | flags)
-
-
-def _forget_old_runs(runs: Path) -> None:
+def _forget_old_runs(root: Path) -> None:
     """Keep the newest runs; the evidence store remembers the results of the others."""
-    folders = sorted(p for p in runs.iterdir() if p.is_dir() and not p.is_symlink())
-    for folder in folders[:-_KEPT_RUNS]:
-        if (folder / RESULT).is_file() and not (folder / JOURNAL).exists():  # else it has not ended
+    for folder in _folders(root)[:-_KEPT_RUNS]:
+        if (folder / RESULT).is_file() and not is_journal(folder / JOURNAL):  # else it has not ended
             shutil.rmtree(folder, ignore_errors=True)

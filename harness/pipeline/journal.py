@@ -7,8 +7,11 @@ journal that nobody holds is that of a run that was killed. It is gone once the 
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +22,7 @@ from harness.evidence import Finding, GateOutcome, StageResult, Status, from_jso
 from harness.pipeline.events import Event, FindingFound, PlannedStage, StageFinished, StageStarted
 from harness.system.scratch import lock
 
-__all__ = ["JOURNAL", "Journal", "ProcessesMarked", "Record", "RunBegun", "read_record"]
+__all__ = ["JOURNAL", "Journal", "ProcessesMarked", "Record", "RunBegun", "is_journal", "open_journal", "read_record"]
 
 JOURNAL = "journal.ndjson"
 
@@ -140,6 +143,28 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def is_journal(file: Path) -> bool:
+    """Whether there is a journal, which is a plain file; what else bears its name is none."""
+    with suppress(OSError):
+        return stat.S_ISREG(file.lstat().st_mode)
+    return False
+
+
+def open_journal(file: Path) -> int:
+    """Open a journal to be read and locked.
+
+    Raises:
+        OSError: when it may not be read, or is no plain file.
+    """
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    if not is_journal(file):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
+    try:
+        return os.open(file, os.O_RDWR | flags)  # what a lock takes on a network's file system
+    except OSError:
+        return os.open(file, os.O_RDONLY | flags)
+
+
 @dataclass(slots=True)
 class Record:
     """What a journal says.
@@ -187,7 +212,7 @@ def read_record(file: Path) -> Record:
     """
     record = Record(RunBegun(run_id=file.parent.name))
     kind: Any = _WireLine
-    with file.open("rb") as lines:
+    with os.fdopen(open_journal(file), "rb") as lines:
         record.last = os.fstat(lines.fileno()).st_mtime
         for text in lines:
             if not text.strip():
