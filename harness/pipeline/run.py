@@ -23,7 +23,7 @@ from harness.errors import ExitCode, HarnessError, InfrastructureError, first_of
 from harness.evidence import GateOutcome, RunResult, StageResult, Status, worst
 from harness.pipeline.cutshort import BROKE, result_so_far
 from harness.pipeline.events import Event, EventHandler, Note, RunFinished, RunStarted
-from harness.pipeline.folders import place_for
+from harness.pipeline.folders import RunPlace, place_for
 from harness.pipeline.gates import History
 from harness.pipeline.journal import Journal, ProcessesMarked, Record, RunBegun
 from harness.pipeline.plan import Plan
@@ -87,7 +87,7 @@ def run_pipeline(
     Raises:
         InfrastructureError: when there is no place at all for the run's evidence.
     """
-    begun, at = _begun(project, plan, options), time.monotonic()
+    begun = _begun(project, plan, options)
     listening: list[EventHandler] = []
 
     def emit(event: Event) -> None:
@@ -98,56 +98,71 @@ def run_pipeline(
         emit(Note(stage="run", text=text))
 
     with place_for(project.root, begun.run_id, lambda folder: Journal(folder, begun, note)) as place:
-        directory, journal = place.folder, place.journal
-        listening += [*([journal] if journal else []), *handlers]  # nothing is shown that is not kept
-        emit(
-            RunStarted(
-                run_id=begun.run_id,
-                system=begun.system,
-                profile=begun.profile,
-                seed=begun.seed,
-                started=begun.started,
-                stages=plan.stages,
-                expected_s=options.expected_s,
-            )
-        )
+        # The journal first: nothing is shown that is not kept.
+        listening += [*([place.journal] if place.journal else []), *handlers]
+        emit(_started(begun, options))
         if place.trouble:
             note(place.trouble)
-        scheduler = Scheduler(
-            project=project,
-            plan=plan,
-            run_id=begun.run_id,
-            run_directory=directory,
-            profile=options.profile,
-            seed=options.seed,
-            jobs=options.jobs,
-            emit=emit,
-            history=history,
-            only=options.only,
-        )
-        interrupted, broke = False, ""
-        try:
-            with Guardian() as guardian:
-                if journal:
-                    journal.keep(ProcessesMarked(guardian.token))
-                interrupted = anyio.run(_until_interrupted, scheduler.run)
-        except Exception as error:
-            broke = _broke(error, directory)
-        record = _record(begun, scheduler)
-        result = result_so_far(record, broke) if broke else _ended(begun, record, interrupted=interrupted)
-        result = replace(result, duration_s=time.monotonic() - at, resources=_resources())
+        result = _work(project, plan, options, begun, place, emit, history)
         try:
             with _signals_later():
-                finish(result, directory)
+                finish(result, place.folder)
         except InfrastructureError as error:  # what was found out is told all the same, but it cannot count as passed
             emit(Note(stage="reports", text=str(error)))
             result = replace(result, exit_code=result.exit_code or ExitCode.INCONCLUSIVE)
-        emit(RunFinished(result=result, directory=str(directory)))
+        emit(RunFinished(result=result, directory=str(place.folder)))
         with _signals_later():
             save(result)
-        if journal:
-            journal.finish()
+        if place.journal:
+            place.journal.finish()
     return result
+
+
+def _work(
+    project: Project,
+    plan: Plan,
+    options: RunOptions,
+    begun: RunBegun,
+    place: RunPlace,
+    emit: Callable[[Event], None],
+    history: History,
+) -> RunResult:
+    """Run the stages; whatever comes in between, there is a result."""
+    scheduler = Scheduler(
+        project=project,
+        plan=plan,
+        run_id=begun.run_id,
+        run_directory=place.folder,
+        profile=options.profile,
+        seed=options.seed,
+        jobs=options.jobs,
+        emit=emit,
+        history=history,
+        only=options.only,
+    )
+    at, interrupted, broke = time.monotonic(), False, ""
+    try:
+        with Guardian() as guardian:
+            if place.journal:
+                place.journal.keep(ProcessesMarked(guardian.token))
+            interrupted = anyio.run(_until_interrupted, scheduler.run)
+    except Exception as error:
+        broke = _broke(error, place.folder)
+    record = Record(begun, ended=scheduler.results, gates=scheduler.gates, last=time.time())
+    result = result_so_far(record, broke) if broke else _ended(record, interrupted=interrupted)
+    return replace(result, duration_s=time.monotonic() - at, resources=_resources())
+
+
+def _started(begun: RunBegun, options: RunOptions) -> RunStarted:
+    return RunStarted(
+        run_id=begun.run_id,
+        system=begun.system,
+        profile=begun.profile,
+        seed=begun.seed,
+        started=begun.started,
+        stages=begun.stages,
+        expected_s=options.expected_s,
+    )
 
 
 def _begun(project: Project, plan: Plan, options: RunOptions) -> RunBegun:
@@ -167,15 +182,11 @@ def _begun(project: Project, plan: Plan, options: RunOptions) -> RunBegun:
     )
 
 
-def _record(begun: RunBegun, scheduler: Scheduler) -> Record:
-    return Record(begun, ended=scheduler.results, gates=scheduler.gates, last=time.time())
-
-
-def _ended(begun: RunBegun, record: Record, *, interrupted: bool) -> RunResult:
+def _ended(record: Record, *, interrupted: bool) -> RunResult:
     result = result_so_far(record, "interrupted")
     if interrupted:
         return replace(result, reason="interrupted", exit_code=ExitCode.INTERRUPTED)
-    verdict, reason, code = verdict_of([record.ended[s.name] for s in begun.stages], record.gates)
+    verdict, reason, code = verdict_of([record.ended[s.name] for s in record.begun.stages], record.gates)
     return replace(result, verdict=verdict, reason=reason, exit_code=code)
 
 

@@ -2,8 +2,8 @@
 
 Every process of a run inherits the environment variable `HARNESS_RUN_TOKEN`. The guardian reads its standard input; when
 that ends, the harness is gone, however it went: the guardian sends the registered clean-up requests (proxies in a
-Toxiproxy server we do not own) and kills every process that carries the token. Then it
-removes the private folders that nobody holds any more (see `scratch`).
+Toxiproxy server we do not own), kills every process that carries the token, and removes the private folders that nobody
+holds any more (see `scratch`).
 """
 
 from __future__ import annotations
