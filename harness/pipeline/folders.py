@@ -59,9 +59,7 @@ def place_for(root: Path, run_id: str, begin: Callable[[Path], Journal]) -> Iter
             folder.mkdir(parents=True)
             place = RunPlace(folder, begin(folder))
         except OSError as error:
-            with suppress(OSError):
-                folder.rmdir()
-            place = _elsewhere(error, begin, ending)
+            place = _elsewhere(folder, error, begin, ending)
         else:
             _forget_old_runs(root)
         if place.journal:
@@ -69,18 +67,23 @@ def place_for(root: Path, run_id: str, begin: Callable[[Path], Journal]) -> Iter
         yield place
 
 
-def _elsewhere(error: OSError, begin: Callable[[Path], Journal], ending: ExitStack) -> RunPlace:
+def _elsewhere(refused: Path, error: OSError, begin: Callable[[Path], Journal], ending: ExitStack) -> RunPlace:
+    why = f"cannot write {error.filename or refused}: {error.strerror}"
     try:
         folder = ending.enter_context(private_folder("harness-run-", keep=True))
     except OSError as worse:
-        raise InfrastructureError(f"there is no place for the evidence of a run: {error}; {worse}") from None
+        if refused.is_dir():  # no room anywhere; what the stages make of that, they say
+            return RunPlace(refused, None, f"this run is lost if it is killed: {why}")
+        raise InfrastructureError(f"there is no place for the evidence of a run: {why}; {worse}") from None
+    with suppress(OSError):
+        refused.rmdir()
     journal = None
-    with suppress(OSError):  # no room there either; what the stages make of that, they say
+    with suppress(OSError):  # no room there either
         journal = begin(folder)
     return RunPlace(
         folder,
         journal,
-        f"the evidence of this run is in {folder}: cannot write {error.filename or RUNS_FOLDER}: {error.strerror}",
+        f"the evidence of this run is in {folder}: {why}",
     )
 
 

@@ -21,6 +21,8 @@ __all__ = ["PREFIXES", "is_this", "lock", "private_folder", "sweep"]
 #: How the names of our private folders begin: a system that is kept up, pacts and scenarios with credentials that work,
 #: documents on their way to a baseline, a run whose project's folder cannot be written.
 PREFIXES = ("harness-up-", "harness-pacts-", "harness-scenarios-", "harness-baseline-", "harness-run-")
+#: How they end: earlier versions made folders of such names that nobody locks, and may be at work beside this one.
+_LOCKED = ".locked"
 #: In a folder that outlives its owner: it holds evidence somebody was told about.
 _KEPT = ".kept"
 _ATTEMPTS = 20
@@ -78,7 +80,7 @@ def private_folder(prefix: str, *, keep: bool = False) -> Iterator[Path]:
 def _claim(prefix: str) -> tuple[Path, int]:
     """Make a folder and hold its lock; again, when a sweep was quicker than the lock."""
     for _ in range(_ATTEMPTS):
-        folder = Path(tempfile.mkdtemp(prefix=prefix))  # mode 0700, a name nobody had
+        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=_LOCKED))  # mode 0700, a name nobody had
         with suppress(FileNotFoundError):
             descriptor = _open_folder(folder)
             with suppress(OSError):  # where there are no locks no sweep gets one either
@@ -99,7 +101,7 @@ def sweep() -> list[Path]:
     """
     try:
         with os.scandir(tempfile.gettempdir()) as entries:
-            found = [Path(e.path) for e in entries if e.name.startswith(PREFIXES)]
+            found = [Path(e.path) for e in entries if e.name.startswith(PREFIXES) and e.name.endswith(_LOCKED)]
     except OSError:
         return []
     return [folder for folder in found if _removed(folder)]

@@ -105,7 +105,7 @@ def somebody_elses(path: Path) -> None:
     ids=["a link to a folder", "somebody else's", "open to others", "a file", "a pipe", "a loop"],
 )
 def test_what_somebody_else_planted_is_not_touched(temporary: Path, plant: Callable[[Path], object]) -> None:
-    planted = temporary / "harness-up-abcdefgh"
+    planted = temporary / "harness-up-abcdefgh.locked"
     plant(planted)
     before = sorted(temporary.iterdir())
 
@@ -113,11 +113,19 @@ def test_what_somebody_else_planted_is_not_touched(temporary: Path, plant: Calla
     assert sorted(temporary.iterdir()) == before
 
 
+def test_a_folder_nobody_ever_locked_is_left_to_whoever_made_it(temporary: Path) -> None:
+    earlier = temporary / "harness-pacts-abcdefgh"
+    earlier.mkdir(mode=0o700)
+
+    assert sweep() == []
+    assert earlier.exists()
+
+
 def test_links_in_a_folder_that_is_swept_are_not_followed(temporary: Path) -> None:
     precious = temporary / "precious"
     precious.mkdir()
     (precious / "file").touch()
-    left = temporary / "harness-up-abcdefgh"
+    left = temporary / "harness-up-abcdefgh.locked"
     left.mkdir(mode=0o700)
     (left / "data").symlink_to(precious)
 
