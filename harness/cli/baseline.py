@@ -19,20 +19,17 @@ def command(services: tuple[str, ...], config: Path | None) -> None:
 
     Commit them: from then on the schema stage tells what a change takes away from somebody.
     """
-    import tempfile
-
     import anyio
 
     from harness.contracts.documents.baselines import accept_baselines
     from harness.system.guardian import Guardian
+    from harness.system.scratch import private_folder
 
     project = project_from(config)
-    with tempfile.TemporaryDirectory(prefix="harness-baseline-") as folder, Guardian():
+    with private_folder("harness-baseline-") as folder, Guardian():
 
         async def accept() -> list[Path]:
-            return list(
-                await accept_baselines(project.system, root=project.root, directory=Path(folder), services=services)
-            )
+            return list(await accept_baselines(project.system, root=project.root, directory=folder, services=services))
 
         for file in anyio.run(accept):
             click.echo(file)

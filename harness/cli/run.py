@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.leftovers import end_what_was_killed
 from harness.cli.options import (
     config_option,
     make_writable,
@@ -22,7 +23,7 @@ from harness.cli.options import (
     store_option,
 )
 from harness.cli.plan import show
-from harness.errors import ExitCode, InfrastructureError
+from harness.errors import ExitCode
 
 __all__ = ["command"]
 
@@ -64,6 +65,7 @@ def command(
 
     Results go to .harness/runs/<id>/ next to harness.toml, and to --out.
     """
+    from harness.evidence.history import RunHistory, is_usable
     from harness.pipeline.plan import build_plan, check_files
     from harness.pipeline.run import RunOptions, default_seed, run_pipeline
     from harness.report import terminal_handler, write_reports
@@ -75,11 +77,17 @@ def command(
     check_files(project, plan)
     check_startable(project.system, project.root)
     evidence = store_from(store, project)
-    expected = evidence.stage_durations(profile)
+    past = RunHistory(
+        evidence,
+        optional=store is None and not is_usable(project.root / ".harness"),
+        tell=lambda text: click.echo(f"harness: {text}", err=True),
+    )
+    expected = past.stage_durations(profile)
     if dry:
         show(plan, as_json=as_json)
         return ExitCode.OK
     make_writable(out)
+    end_what_was_killed(project, evidence)
     options = RunOptions(
         profile=profile,
         seed=default_seed(project.root) if seed is None else seed,
@@ -96,21 +104,18 @@ def command(
             plan,
             options,
             handlers=[terminal],
-            history=lambda name, labels: evidence.measure_history(name, labels, profile=profile),
+            history=lambda name, labels: past.values(name, labels, profile),
             finish=lambda result, directory: write_reports(
                 result,
                 plan.stages,
                 project.system,
                 directory,
                 out or directory,
-                history=evidence.runs(),
-                known=evidence.seen_before({f.fingerprint for s in result.stages for f in s.findings}),
+                history=past.runs(),
+                known=past.known(result),
             ),
+            save=past.save,
         )
     finally:
         terminal.close()
-    try:
-        evidence.save(result)
-    except InfrastructureError as error:  # what the run found stands, and so does its verdict
-        click.echo(f"harness: the run is not in the history: {error}", err=True)
     return result.exit_code

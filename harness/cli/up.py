@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import config_option, project_from
+from harness.cli.leftovers import end_what_was_killed
+from harness.cli.options import config_option, project_from, store_from
 
 __all__ = ["command"]
 
@@ -20,6 +21,7 @@ def command(services: tuple[str, ...], config: Path | None, as_json: bool) -> No
     from harness.system.keep import keep_running
 
     project = project_from(config)
+    end_what_was_killed(project, store_from(None, project))
 
     def ready(addresses: dict[str, str]) -> None:
         import json

@@ -3,12 +3,13 @@
 from harness.evidence.finding import Exchange, Finding, Place, Severity
 from harness.evidence.measure import Measure, Quantity
 from harness.evidence.redaction import Redactor
-from harness.evidence.result import Artifact, GateOutcome, RunResult, StageResult, Status, worst
+from harness.evidence.result import CUT_SHORT, Artifact, GateOutcome, RunResult, StageResult, Status, worst
 from harness.evidence.series import CHART_MEDIA_TYPE, Chart, Series, Window, read_chart, write_chart
 from harness.evidence.wire import from_json, to_json
 
 __all__ = [
     "CHART_MEDIA_TYPE",
+    "CUT_SHORT",
     "Artifact",
     "Chart",
     "Exchange",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.evidence.finding import Finding
 from harness.evidence.measure import Measure
-from harness.evidence.result import Artifact, GateOutcome, RunResult, StageResult, Status
+from harness.evidence.result import CUT_SHORT, Artifact, GateOutcome, RunResult, StageResult, Status
 from harness.evidence.wire import from_json, to_json
 
 if TYPE_CHECKING:
@@ -44,6 +44,12 @@ class PastRun:
     seed: int
     errors: int = 0
     warnings: int = 0
+    reason: str = ""
+
+    @property
+    def cut_short(self) -> bool:
+        """See `RunResult.cut_short`."""
+        return self.reason.startswith(CUT_SHORT)
 
 
 def labels_text(labels: Mapping[str, str]) -> str:

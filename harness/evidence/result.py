@@ -9,9 +9,11 @@ from enum import StrEnum
 from harness.evidence.finding import Finding, Severity
 from harness.evidence.measure import Measure
 
-__all__ = ["SCHEMA_VERSION", "Artifact", "GateOutcome", "RunResult", "StageResult", "Status", "worst"]
+__all__ = ["CUT_SHORT", "SCHEMA_VERSION", "Artifact", "GateOutcome", "RunResult", "StageResult", "Status", "worst"]
 
 SCHEMA_VERSION = 1
+#: How the reason begins of a run, and of a stage, that did not come to its end because the harness did.
+CUT_SHORT = "cut short"
 
 
 class Status(StrEnum):
@@ -137,6 +139,11 @@ class RunResult:
     command: str = ""
     resources: Mapping[str, float] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the harness was killed, or broke, before the run had come to its end."""
+        return self.reason.startswith(CUT_SHORT)
 
     def stage(self, name: str) -> StageResult | None:
         """Return the result of the stage `name`, or None."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from harness.errors import InfrastructureError, UsageError, did_you_mean
 from harness.evidence._rows import PastRun, labels_text, past_run, result_of, rows_of
@@ -193,7 +195,11 @@ class EvidenceStore:
         """A connection to read with; None where nothing was ever saved."""
         from harness.evidence._tables import tables
 
-        if self._file is not None and not self._file.exists():
+        try:
+            missing = self._file is not None and not self._file.exists()
+        except OSError as error:  # a folder that may not be entered: not the same as no history
+            raise InfrastructureError(f"cannot open the evidence store {self._shown}: {error.strerror}.") from None
+        if missing:
             yield None, tables()
             return
         with self._connection(write=False) as (connection, t):
@@ -231,7 +237,11 @@ class EvidenceStore:
         if write not in self._opened:
             if self._file is not None and write:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._opened[write] = _open(self.url, sqlite=self.url.startswith("sqlite"), write=write)
+            url = self.url
+            if self._file is not None and not write and not os.access(self._file.parent, os.W_OK):
+                # Nobody writes there: without this, SQLite wants to make files of its own beside it before it reads.
+                url = f"sqlite:///file:{quote(str(self._file.absolute()))}?mode=ro&immutable=1&uri=true"
+            self._opened[write] = _open(url, sqlite=url.startswith("sqlite"), write=write)
         return self._opened[write]
 
     def _trouble(self, error: Exception, *, write: bool) -> InfrastructureError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -165,7 +166,10 @@ async def _sessions(
 
 
 def _cache(context: StageContext) -> Path:
-    return context.root / ".harness" / "cache" / "hypothesis"
+    shared = context.root / ".harness" / "cache" / "hypothesis"
+    with suppress(OSError):
+        shared.mkdir(parents=True, exist_ok=True)
+    return shared if os.access(shared, os.W_OK | os.X_OK) else context.directory / "cache"
 
 
 def _secrets(auth: Mapping[str, str]) -> list[str]:

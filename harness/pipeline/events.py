@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
-from harness.evidence import Finding, RunResult, StageResult
+from harness.evidence import Finding, GateOutcome, RunResult, StageResult
 
 __all__ = [
     "Event",
@@ -94,9 +94,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFinished:
-    """A stage has ended, or was skipped."""
+    """A stage has ended, or was skipped; `gates` is what the gates on it said (nothing yet, in what its process sends)."""
 
     result: StageResult
+    gates: tuple[GateOutcome, ...] = ()
     kind: Literal["stage_finished"] = "stage_finished"
 
 

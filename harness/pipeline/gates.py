@@ -7,6 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from statistics import median
 
+from harness.errors import InfrastructureError, did_you_mean
 from harness.evidence import Finding, GateOutcome, Measure, Place, Quantity, Severity, StageResult, Status, worst
 from harness.system.tables import GateSpec
 
@@ -66,8 +67,6 @@ def _judge(gate: GateSpec, result: StageResult, history: History) -> list[GateOu
 
 
 def _nearest(gate: GateSpec, measures: Iterable[Measure]) -> str:
-    from harness.errors import did_you_mean
-
     names = sorted({m.name for m in measures})
     if gate.measure in names:
         seen = sorted({f"{k}={v}" for m in measures if m.name == gate.measure for k, v in m.labels.items()})
@@ -91,7 +90,7 @@ def _judge_findings(gate: GateSpec, result: StageResult) -> GateOutcome:
 def _judge_measure(gate: GateSpec, stage: str, measure: Measure, history: History) -> GateOutcome:
     try:
         verdicts = [*_limits(gate, measure), *_against_baseline(gate, measure, history)]
-    except ValueError as error:
+    except (ValueError, InfrastructureError) as error:  # a history that cannot be read is not an empty one
         verdicts = [(Status.INCONCLUSIVE, str(error), "")]
     status = worst(v[0] for v in verdicts)
     reason = "; ".join(dict.fromkeys(v[1] for v in verdicts if v[0] is status))

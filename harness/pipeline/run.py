@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import resource
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,19 +19,20 @@ from pathlib import Path
 import anyio
 import anyio.abc
 
-from harness.errors import ExitCode, InfrastructureError, UsageError, did_you_mean, first_of
+from harness.errors import ExitCode, HarnessError, InfrastructureError, first_of
 from harness.evidence import GateOutcome, RunResult, StageResult, Status, worst
+from harness.pipeline.cutshort import BROKE, result_so_far
 from harness.pipeline.events import Event, EventHandler, Note, RunFinished, RunStarted
+from harness.pipeline.folders import RunPlace, place_for
 from harness.pipeline.gates import History
+from harness.pipeline.journal import Journal, ProcessesMarked, Record, RunBegun
 from harness.pipeline.plan import Plan
 from harness.pipeline.scheduler import Scheduler
 from harness.system.config import Project
 from harness.system.guardian import Guardian
 
-__all__ = ["RUNS_FOLDER", "RunOptions", "default_seed", "run_folder", "run_pipeline", "verdict_of"]
+__all__ = ["RunOptions", "default_seed", "run_pipeline", "verdict_of"]
 
-RUNS_FOLDER = ".harness/runs"
-_KEPT_RUNS = 20
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -70,43 +71,68 @@ def run_pipeline(
     handlers: Sequence[EventHandler],
     history: History,
     finish: Callable[[RunResult, Path], object],
+    save: Callable[[RunResult], object] = lambda _result: None,
 ) -> RunResult:
     """Run a plan to its end, or to an interruption.
 
     Args:
         finish: writes the reports, before handlers are told that the run has ended; takes the result and the run's folder.
             When it fails for want of space, that is told, and a run that would have ended in 0 ends in 3.
+        save: puts the result into the history, after handlers are told. Were the harness killed before, the next start does.
 
     Returns:
-        The result; its exit code is 130 when the run was interrupted.
+        The result; its exit code is 130 when the run was interrupted. A mistake of ours, or a machine that is in the way
+        everywhere, is told in it as well: what had ended counts.
 
     Raises:
-        InfrastructureError: when the run's folder cannot be written.
+        InfrastructureError: when there is no place at all for the run's evidence.
     """
-    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    directory = _make_folder(project.root, run_id)
-    started, begun = datetime.now(UTC), time.monotonic()
+    begun = _begun(project, plan, options)
+    listening: list[EventHandler] = []
 
     def emit(event: Event) -> None:
-        for handler in handlers:
+        for handler in listening:
             handler.handle(event)
 
-    emit(
-        RunStarted(
-            run_id=run_id,
-            system=project.system.name,
-            profile=options.profile,
-            seed=options.seed,
-            started=started.isoformat(timespec="seconds"),
-            stages=plan.stages,
-            expected_s=options.expected_s,
-        )
-    )
+    def note(text: str) -> None:
+        emit(Note(stage="run", text=text))
+
+    with place_for(project.root, begun.run_id, lambda folder: Journal(folder, begun, note)) as place:
+        # The journal first: nothing is shown that is not kept.
+        listening += [*([place.journal] if place.journal else []), *handlers]
+        emit(_started(begun, options))
+        if place.trouble:
+            note(place.trouble)
+        result = _work(project, plan, options, begun, place, emit, history)
+        try:
+            with _signals_later():
+                finish(result, place.folder)
+        except InfrastructureError as error:  # what was found out is told all the same, but it cannot count as passed
+            emit(Note(stage="reports", text=str(error)))
+            result = replace(result, exit_code=result.exit_code or ExitCode.INCONCLUSIVE)
+        emit(RunFinished(result=result, directory=str(place.folder)))
+        with _signals_later():
+            save(result)
+        if place.journal:
+            place.journal.finish()
+    return result
+
+
+def _work(
+    project: Project,
+    plan: Plan,
+    options: RunOptions,
+    begun: RunBegun,
+    place: RunPlace,
+    emit: Callable[[Event], None],
+    history: History,
+) -> RunResult:
+    """Run the stages; whatever comes in between, there is a result."""
     scheduler = Scheduler(
         project=project,
         plan=plan,
-        run_id=run_id,
-        run_directory=directory,
+        run_id=begun.run_id,
+        run_directory=place.folder,
         profile=options.profile,
         seed=options.seed,
         jobs=options.jobs,
@@ -114,43 +140,65 @@ def run_pipeline(
         history=history,
         only=options.only,
     )
+    at, interrupted, broke = time.monotonic(), False, ""
     try:
-        with Guardian():
+        with Guardian() as guardian:
+            if place.journal:
+                place.journal.keep(ProcessesMarked(guardian.token))
             interrupted = anyio.run(_until_interrupted, scheduler.run)
-    except (OSError, ExceptionGroup) as error:  # a full disk shows up anywhere something is written
-        trouble = first_of(error)
-        if not isinstance(trouble, OSError):
-            raise
-        raise InfrastructureError(f"the run stopped: {trouble} (run folder: {directory})") from error
+    except Exception as error:
+        broke = _broke(error, place.folder)
+    record = Record(begun, ended=scheduler.results, gates=scheduler.gates, last=time.time())
+    result = result_so_far(record, broke) if broke else _ended(record, interrupted=interrupted)
+    return replace(result, duration_s=time.monotonic() - at, resources=_resources())
+
+
+def _started(begun: RunBegun, options: RunOptions) -> RunStarted:
+    return RunStarted(
+        run_id=begun.run_id,
+        system=begun.system,
+        profile=begun.profile,
+        seed=begun.seed,
+        started=begun.started,
+        stages=begun.stages,
+        expected_s=options.expected_s,
+    )
+
+
+def _begun(project: Project, plan: Plan, options: RunOptions) -> RunBegun:
     commit, branch = _git(project.root)
-    stages = tuple(scheduler.results[s.name] for s in plan.stages)
-    verdict, reason, code = verdict_of(stages, scheduler.gates)
-    result = RunResult(
-        run_id=run_id,
+    now = datetime.now(UTC)
+    return RunBegun(
+        run_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
         system=project.system.name,
         profile=options.profile,
         seed=options.seed,
-        verdict=Status.INCONCLUSIVE if interrupted and verdict is not Status.FAIL else verdict,
-        reason="interrupted" if interrupted else reason,
-        exit_code=ExitCode.INTERRUPTED if interrupted else code,
-        started=started.isoformat(timespec="seconds"),
-        duration_s=time.monotonic() - begun,
-        stages=stages,
-        gates=tuple(scheduler.gates),
+        started=now.isoformat(timespec="seconds"),
+        stages=plan.stages,
         commit=commit,
         branch=branch,
         environment=options.environment,
         command=options.command,
-        resources=_resources(),
     )
-    try:
-        with _signals_later():
-            finish(result, directory)
-    except InfrastructureError as error:  # what was found out is told all the same, but it cannot count as passed
-        emit(Note(stage="reports", text=str(error)))
-        result = replace(result, exit_code=result.exit_code or ExitCode.INCONCLUSIVE)
-    emit(RunFinished(result=result, directory=str(directory)))
-    return result
+
+
+def _ended(record: Record, *, interrupted: bool) -> RunResult:
+    result = result_so_far(record, "interrupted")
+    if interrupted:
+        return replace(result, reason="interrupted", exit_code=ExitCode.INTERRUPTED)
+    verdict, reason, code = verdict_of([record.ended[s.name] for s in record.begun.stages], record.gates)
+    return replace(result, verdict=verdict, reason=reason, exit_code=code)
+
+
+def _broke(error: Exception, directory: Path) -> str:
+    """Why the run stops, in words; the traceback of a mistake of ours goes into the run's folder."""
+    first = first_of(error)
+    if isinstance(first, OSError | HarnessError):  # a full disk shows up anywhere something is written
+        return f"{BROKE}: {first}"
+    log = directory / "harness.log"
+    with suppress(OSError), log.open("a", encoding="utf-8") as file:
+        traceback.print_exception(error, file=file)
+    return f"{BROKE}: {type(first).__name__}: {first} (traceback in {log}; please report it)"
 
 
 @contextmanager
@@ -209,41 +257,6 @@ async def _until_interrupted(work: Callable[[], Awaitable[None]]) -> bool:
             await work()
         tasks.cancel_scope.cancel()
     return scope.cancel_called
-
-
-def run_folder(root: Path, run_id: str = "") -> Path:
-    """Find the folder of a run that has ended, the latest when none is named.
-
-    Raises:
-        UsageError: when there is none.
-    """
-    runs = root / RUNS_FOLDER
-    ended = sorted(p.parent.name for p in runs.glob("*/result.json"))
-    if not ended:
-        raise UsageError(f"no run has been recorded in {runs}. Start one with `harness run`.")
-    if not run_id or run_id == "latest":
-        return runs / ended[-1]
-    if run_id not in ended:
-        raise UsageError(f'there is no run "{run_id}" in {runs}.{did_you_mean(run_id, ended)} Latest: {ended[-1]}.')
-    return runs / run_id
-
-
-def _make_folder(root: Path, run_id: str) -> Path:
-    folder = root / RUNS_FOLDER / run_id
-    try:
-        folder.mkdir(parents=True)
-        _forget_old_runs(folder.parent)
-    except OSError as error:
-        raise InfrastructureError(f"cannot make the run's folder {folder}: {error.strerror}") from error
-    return folder
-
-
-def _forget_old_runs(runs: Path) -> None:
-    """Keep the newest runs; the evidence store remembers the results of the others."""
-    folders = sorted(p for p in runs.iterdir() if p.is_dir())
-    for folder in folders[:-_KEPT_RUNS]:
-        if (folder / "result.json").is_file():  # one without a result may still be running
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _git(root: Path) -> tuple[str, str]:

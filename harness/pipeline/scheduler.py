@@ -14,6 +14,7 @@ import anyio.abc
 
 from harness.errors import ExitCode, HarnessError, StartError
 from harness.evidence import Finding, GateOutcome, Place, Severity, StageResult, Status, from_json, to_json
+from harness.pipeline.cutshort import BROKE
 from harness.pipeline.events import (
     Event,
     FindingFound,
@@ -138,6 +139,7 @@ class Scheduler:
         for stage in self.plan.stages:
             if stage.skip:
                 self._finish(StageResult(name=stage.name, status=Status.SKIPPED, reason=stage.skip))
+        why = "interrupted"
         try:
             async with anyio.create_task_group() as tasks:
                 while self._pending():
@@ -146,12 +148,15 @@ class Scheduler:
                         tasks.start_soon(self._run_one, stage)
                     await self._changed.wait()
                     self._changed = anyio.Event()
+        except Exception:
+            why = BROKE
+            raise
         finally:
             with anyio.CancelScope(shield=True):
                 await self._shared.down()
             for stage in self.plan.active:
                 if stage.name not in self.results:
-                    self._finish(self._cut_short(stage.name, "interrupted"))
+                    self._finish(self._cut_short(stage.name, why))
 
     def _pending(self) -> list[PlannedStage]:
         return [s for s in self.plan.active if s.name not in self.results]
@@ -186,7 +191,7 @@ class Scheduler:
             self._running.discard(stage.name)
         result, outcomes = apply_gates(result, self.project.gates, self.history)
         self.gates.extend(outcomes)
-        self._finish(result)
+        self._finish(result, outcomes)
         self._changed.set()
 
     async def _outcome(self, stage: PlannedStage, started: float) -> StageResult:
@@ -280,9 +285,9 @@ class Scheduler:
             only=self.only,
         )
 
-    def _finish(self, result: StageResult) -> None:
+    def _finish(self, result: StageResult, gates: tuple[GateOutcome, ...] = ()) -> None:
         self.results[result.name] = result
-        self.emit(StageFinished(result=result))
+        self.emit(StageFinished(result=result, gates=gates))
 
 
 def _read_event(line: str) -> StageEvent | None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["SEVERITY_STYLE", "STATUS_STYLE", "print_closing"]
+__all__ = ["SEVERITY_STYLE", "STATUS_STYLE", "print_closing", "summary_text"]
 
 STATUS_STYLE = {
     Status.PASS: "green",
@@ -69,9 +69,14 @@ def print_closing(stdout: TextIO, event: RunFinished, *, json: bool = False, rep
     write(stdout, text)
 
 
+def summary_text(result: RunResult, stdout: TextIO) -> str:
+    """The summary of a run that has no reports (yet)."""
+    return render(result, None, terminal=stdout.isatty(), encoding=stdout.encoding or "utf-8")
+
+
 def render(
     result: RunResult,
-    report: Path,
+    report: Path | None,
     *,
     terminal: bool,
     width: int = 0,
@@ -81,6 +86,7 @@ def render(
     """The summary as text; with colours when it goes to a terminal (and `NO_COLOR` is not set).
 
     Args:
+        report: the page it is told in more detail; None when there is none.
         width: columns; those of the terminal when 0.
         encoding: of the stream the text goes to; grids are drawn in ASCII where it is too small for their signs.
     """
@@ -102,7 +108,9 @@ def render(
     verdict = Text(f" {result.verdict.upper()} ", style=f"{STATUS_STYLE[result.verdict]} reverse")
     console.print(Text.assemble(verdict, f" {line(headline(result), 400)}"), soft_wrap=True)
     facts = f"{duration(result.duration_s)} · seed {result.seed} · {line(result.profile)} profile"
-    console.print(Text(f"{facts}\nreport: {report}", style="dim" if terminal else ""), soft_wrap=True)
+    console.print(
+        Text(f"{facts}\nreport: {report}" if report else facts, style="dim" if terminal else ""), soft_wrap=True
+    )
     return "\n".join(row.rstrip() for row in out.getvalue().split("\n"))
 
 

@@ -17,7 +17,7 @@ from harness.report.markdown import summary_markdown
 from harness.report.result_json import read_result, result_json
 from harness.system.model import System
 
-__all__ = ["rebuild_reports", "write_reports"]
+__all__ = ["rebuild_reports", "write_reports", "write_result"]
 
 
 def write_reports(
@@ -29,6 +29,7 @@ def write_reports(
     *,
     history: Sequence[PastRun] = (),
     known: Collection[str] | None = None,
+    settled: bool = True,
 ) -> tuple[Path, ...]:
     """Write `result.json`, `junit.xml`, `summary.md` and `report.html`.
 
@@ -39,6 +40,7 @@ def write_reports(
         out: where the reports go; made when missing.
         history: earlier runs, newest first.
         known: fingerprints that earlier runs had; None when nothing is known of earlier runs.
+        settled: whether this is the run's last word; else nothing is written into its directory.
 
     Returns:
         The files written into `out`.
@@ -49,13 +51,13 @@ def write_reports(
     from harness.report.html import report_html
 
     trouble: list[InfrastructureError] = []
-    if run_directory.resolve() != out.resolve():
+    if settled and run_directory.resolve() != out.resolve():
         try:
-            _write(run_directory / "result.json", (p.encode() for p in result_json(result)))
+            write_result(result, run_directory)
         except InfrastructureError as error:  # `out` may be on a disk that has room
             trouble.append(error)
     written = (
-        _write(out / "result.json", (p.encode() for p in result_json(result))),
+        write_result(result, out),
         _write(out / "junit.xml", (junit_xml(result),)),
         _write(out / "summary.md", (summary_markdown(result, grids_of(result, run_directory)).encode(),)),
         _write(
@@ -65,6 +67,15 @@ def write_reports(
     if trouble:
         raise trouble[0]
     return written
+
+
+def write_result(result: RunResult, folder: Path) -> Path:
+    """Write `result.json` alone.
+
+    Raises:
+        InfrastructureError: when it cannot be written.
+    """
+    return _write(folder / "result.json", (p.encode() for p in result_json(result)))
 
 
 def rebuild_reports(
@@ -98,6 +109,8 @@ def _write(path: Path, chunks: Iterable[bytes]) -> Path:
         with os.fdopen(handle, "wb") as file:
             for chunk in chunks:
                 file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the name and not what is in it
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except OSError as error:

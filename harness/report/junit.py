@@ -28,6 +28,8 @@ def junit_xml(result: RunResult) -> bytes:
         suite = _suite(stage)
         suite.add_testcases([_gate_case(g) for g in result.gates if g.stage == stage.name])
         xml.add_testsuite(suite)
+    if result.cut_short:
+        xml.add_testsuite(_cut_short(result))
     names = {s.name for s in result.stages}
     others = [g for g in result.gates if g.stage not in names]
     if others:
@@ -37,6 +39,16 @@ def junit_xml(result: RunResult) -> bytes:
     xml.update_statistics()  # type: ignore[no-untyped-call]  # junitparser has no annotations there
     text: bytes = xml.tostring()  # type: ignore[no-untyped-call]  # as above
     return text
+
+
+def _cut_short(result: RunResult) -> TestSuite:
+    """A suite that fails whatever the stages that had ended say."""
+    from junitparser import Error, TestCase, TestSuite
+
+    suite, case = TestSuite("run"), TestCase(name="the run came to its end", classname="run")
+    case.result = Error(line(result.reason, 1000))
+    suite.add_testcase(case)
+    return suite
 
 
 def _suite(stage: StageResult) -> TestSuite:

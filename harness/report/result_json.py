@@ -20,6 +20,7 @@ def result_json(result: RunResult) -> Iterator[str]:
 
     clean = replace(result, stages=tuple(_finite(s) for s in result.stages))
     document = TypeAdapter(RunResult).dump_python(clean, mode="python")
+    document["cut_short"] = result.cut_short
     for stage, told in zip(clean.stages, document["stages"], strict=True):
         for finding, entry in zip(stage.findings, told["findings"], strict=True):
             entry["fingerprint"] = finding.fingerprint

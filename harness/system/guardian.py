@@ -2,7 +2,8 @@
 
 Every process of a run inherits the environment variable `HARNESS_RUN_TOKEN`. The guardian reads its standard input; when
 that ends, the harness is gone, however it went: the guardian sends the registered clean-up requests (proxies in a
-Toxiproxy server we do not own) and kills every process that carries the token.
+Toxiproxy server we do not own), kills every process that carries the token, and removes the private folders that nobody
+holds any more (see `scratch`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+
+from harness.system.scratch import sweep
 
 __all__ = ["STAGE_VARIABLE", "TOKEN_VARIABLE", "Guardian", "kill_marked"]
 
@@ -77,6 +80,11 @@ class Guardian:
             process.kill()
             process.wait()
 
+    @property
+    def token(self) -> str:
+        """What every process of this run carries in `HARNESS_RUN_TOKEN`; empty when it owns none."""
+        return self._token
+
     def on_death_delete(self, url: str) -> None:
         """Have `DELETE url` sent when this process is gone, whether it ended well or not."""
         self._tell({"method": "DELETE", "url": url})
@@ -110,6 +118,7 @@ def watch() -> None:
         _send(request)
     if token:
         kill_marked(token)
+        sweep()
 
 
 def _send(request: dict[str, str]) -> None:

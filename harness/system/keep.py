@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import anyio
 
@@ -15,6 +12,7 @@ from harness.system.children import log_tail
 from harness.system.config import Project
 from harness.system.guardian import Guardian
 from harness.system.runtime import ProcessRuntime
+from harness.system.scratch import private_folder
 
 __all__ = ["keep_running"]
 
@@ -34,8 +32,8 @@ def keep_running(project: Project, services: Sequence[str], ready: Callable[[dic
                 f'there is no service "{name}".{did_you_mean(name, known)} Known services: {", ".join(known)}.'
             )
     system = project.system.only(services) if services else project.system
-    with tempfile.TemporaryDirectory(prefix=f"harness-up-{os.getpid()}-") as folder, Guardian():
-        runtime = ProcessRuntime(system, root=project.root, directory=Path(folder))
+    with private_folder("harness-up-") as folder, Guardian():
+        runtime = ProcessRuntime(system, root=project.root, directory=folder)
         anyio.run(_serve, runtime, ready)
 
 

@@ -11,7 +11,6 @@ them: each provider alone, once per session, neighbours stubbed; or wherever `--
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -257,13 +256,14 @@ def _start(session: _Session, name: str) -> str:
     from harness.contracts.provider.isolation import alone
     from harness.contracts.sources import FolderSource
     from harness.errors import HarnessError
+    from harness.system.scratch import private_folder
 
     project = session.project
     assert project is not None
     pacts = FolderSource(project.root / project.system.suites.pacts, project.root).contracts().pacts
-    folder = session.ending.enter_context(tempfile.TemporaryDirectory(prefix="harness-scenarios-"))
+    folder = session.ending.enter_context(private_folder("harness-scenarios-"))
     portal = session.ending.enter_context(start_blocking_portal())
-    running = alone(project.system, name, root=project.root, directory=Path(folder), pacts=pacts)
+    running = alone(project.system, name, root=project.root, directory=folder, pacts=pacts)
     try:
         runtime = session.ending.enter_context(portal.wrap_async_context_manager(running))
     except HarnessError as error:

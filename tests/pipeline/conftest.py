@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.pipeline.bench import Bench
+
 MODULE = '''
 """Stages whose behaviour a test writes into a file."""
 import anyio, json, os, pathlib, time
@@ -38,6 +40,17 @@ class Base:
         if script.get("raise") == "infrastructure": raise InfrastructureError("no disk")
         if script.get("raise") == "bug": raise KeyError("oops")
         if script.get("raise") == "exit": os._exit(9)
+        for word in script.get("early", []):
+            context.found(Finding(rule=f"{self.name}.early", severity=Severity.ERROR, title="found early", key=word))
+        if script.get("litter"):
+            (context.directory / "data").mkdir()
+            (context.directory / "data" / "shop.db").write_text("rows")
+            (context.directory / "web.tmp").mkdir()
+            os.mkfifo(context.directory / "web.tmp" / "events")
+            os.mkfifo(context.directory / "pipe")
+        for _ in range(6000):  # until the test lets go; no longer than a minute
+            if not script.get("hold") or (context.root / "go").exists(): break
+            await anyio.sleep(0.01)
         if script.get("kill"):
             import signal
             os.kill(script["kill"], signal.SIGKILL)
@@ -82,3 +95,8 @@ def stage_environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, 
     lines = [f"{n} = stages_for_tests:{n.title()}" for n in NAMES]
     (info / "entry_points.txt").write_text("[harness.stages]\n" + "\n".join(lines) + "\n", encoding="utf-8")
     return {"PYTHONPATH": os.pathsep.join([str(site), str(Path.cwd())])}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, stage_environment: Mapping[str, str]) -> Bench:
+    return Bench(tmp_path, stage_environment)

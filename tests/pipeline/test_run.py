@@ -7,60 +7,12 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from tests.helpers import HARNESS, run_harness, write_project
-
-SERVER = """
-import http.server, os
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200); self.send_header("Content-Length", "0"); self.end_headers()
-http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
-"""
-TOML = '[system]\nname = "one"\n[services.web]\ncommand = ["python", "server.py"]\nready = "/"\n'
-
-
-class Bench:
-    """A project, its script of what stages do, and `harness run` on it."""
-
-    def __init__(self, root: Path, env: Mapping[str, str]) -> None:
-        self.root, self.env = root, env
-
-    def write(self, toml: str = "", **script: Mapping[str, Any]) -> None:
-        write_project(self.root, TOML + toml, {"server.py": SERVER, "script.json": json.dumps(script)})
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return run_harness("run", *arguments, cwd=self.root, env=self.env)
-
-    def result(self, *arguments: str) -> tuple[int, dict[str, Any]]:
-        done = self.run("--out", "out", *arguments)
-        return done.returncode, json.loads((self.root / "out" / "result.json").read_text())
-
-    def spans(self) -> dict[str, tuple[float, float]]:
-        found: dict[str, dict[str, float]] = {}
-        for line in (self.root / "journal.txt").read_text().splitlines():
-            name, what, at = line.split()
-            found.setdefault(name, {})[what] = float(at)
-        return {n: (f["start"], f["end"]) for n, f in found.items()}
-
-
-@pytest.fixture
-def bench(tmp_path: Path, stage_environment: Mapping[str, str]) -> Bench:
-    return Bench(tmp_path, stage_environment)
-
-
-def status(result: Mapping[str, Any], stage: str) -> str:
-    return str(next(s for s in result["stages"] if s["name"] == stage)["status"])
-
-
-def reason(result: Mapping[str, Any], stage: str) -> str:
-    return str(next(s for s in result["stages"] if s["name"] == stage)["reason"])
+from tests.helpers import HARNESS, run_harness
+from tests.pipeline.bench import SERVER, Bench, reason, status
 
 
 def test_everything_passing_is_pass_and_exit_0(bench: Bench) -> None:

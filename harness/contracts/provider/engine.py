@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from harness.evidence import to_json
 from harness.system.auth import resolve
 from harness.system.children import run_child
 from harness.system.model import Service
+from harness.system.scratch import private_folder
 
 __all__ = ["Verification"]
 
@@ -59,11 +59,11 @@ class Verification:
         plan = [spread(ready, len(self.base_urls))] if several else phases(ready, self.processes)
         found: dict[int, list[PactResult]] = {}
         # Outside of the run's folder, and gone afterwards: credentials that work are in there.
-        with tempfile.TemporaryDirectory(prefix="harness-pacts-") as temporary, anyio.move_on_after(self.time_limit_s):
+        with private_folder("harness-pacts-") as temporary, anyio.move_on_after(self.time_limit_s):
             for number, lanes in enumerate(plan):
                 async with anyio.create_task_group() as tasks:
                     for position, shards in enumerate(lanes):
-                        folder = Path(temporary) / f"{number}-{position}"
+                        folder = temporary / f"{number}-{position}"
                         instance = position if several else 0
                         tasks.start_soon(_Lane(self, instance, folder, found).run, shards)
         return [merged(pact, found.get(index, ())) for index, pact in enumerate(ready)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from harness.contracts.provider.scenariolog import Asked, Deaf, Planned
 from harness.contracts.provider.scenariolog import read as read_asked
 from harness.evidence import Exchange, Finding, Place, Redactor, Severity
 from harness.system.children import ChildResult, log_tail, run_child
+from harness.system.scratch import private_folder
 
 if TYPE_CHECKING:
     from harness.pipeline.stage import StageContext
@@ -55,8 +55,7 @@ async def find_scenarios(context: StageContext) -> Scenarios:
     if not any("scenario" in _text(file) for file in suite.rglob("*.py")):
         return Scenarios()
     log = context.directory / "scenarios.log"
-    with tempfile.TemporaryDirectory(prefix="harness-scenarios-") as temporary:
-        folder = Path(temporary)
+    with private_folder("harness-scenarios-") as folder:
         child = await _pytest(context, folder, log, _COLLECT_S, "--collect-only", "-qq")
         planned = tuple(r for r in read_asked(folder / "asked.ndjson") if isinstance(r, Planned))
         problems = [r for r in read_tests(folder / "tests.ndjson") if isinstance(r, CollectionProblem)]
@@ -91,8 +90,7 @@ async def run_scenarios(
     log = context.directory / service.name / "scenarios.log"
     limit_s = min(context.stage_settings.time_limit, _SPARE_S + _PER_SCENARIO_S * len(scenarios))
     # Outside of the run's folder, and gone afterwards: what was asked holds credentials that work.
-    with tempfile.TemporaryDirectory(prefix="harness-scenarios-") as temporary:
-        folder = Path(temporary)
+    with private_folder("harness-scenarios-") as folder:
         there = ("--provider-url", f"{service.name}={base_url}", "--scenarios-of", service.name)
         child = await _pytest(context, folder, log, limit_s, *there)
         ended = {r.test: r for r in read_tests(folder / "tests.ndjson") if isinstance(r, TestEnded)}
