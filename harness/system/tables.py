@@ -120,6 +120,8 @@ def _document(text: str) -> str:
 
 
 def _source(text: str) -> str:
+    if "://" in text and not text.lower().startswith(("http://", "https://")):
+        return "can be read from nowhere: only files, http and https are"
     return values.bad_url(text, base=False) if "://" in text else values.bad_line(text)
 
 

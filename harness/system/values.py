@@ -108,7 +108,7 @@ def bad_url(url: str, *, base: bool = True) -> str:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        return f"is not an address ({error})"
+        return f"is no address ({error})"
     wrong = {
         "must not hold a user or password; what lets a caller in belongs into [services.NAME.auth]": "@"
         in parts.netloc,
