@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harness.errors import did_you_mean
+from harness.evidence.secrets import remember_url
+from harness.system.confidential import remember_system
 from harness.system.config import Project, find_config, load_project
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def _writable(_context: click.Context, _option: click.Parameter, folder: Path | 
     """Make sure, before anything runs, that reports can be written into `folder`."""
     if folder is not None:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as error:
@@ -95,6 +97,7 @@ def store_from(url: str | None, project: Project) -> EvidenceStore:
     """Open the evidence store of a project."""
     from harness.evidence.store import EvidenceStore
 
+    remember_url(url or "")
     default = f"sqlite:///{project.root / '.harness' / 'evidence.db'}"
     return EvidenceStore(url or default, system=project.system.name)
 
@@ -130,4 +133,6 @@ def project_from(config: Path | None) -> Project:
     """Read the project the command is about."""
     if config is not None and not config.exists():
         raise click.BadParameter(f"there is no file {config}", param_hint="--config")
-    return load_project(find_config((config or Path.cwd()).absolute()))
+    project = load_project(find_config((config or Path.cwd()).absolute()))
+    remember_system(project.system)
+    return project

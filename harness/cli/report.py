@@ -22,8 +22,10 @@ def command(run: str, config: Path | None, out: Path | None, store: str | None, 
     from harness.pipeline.plan import build_plan
     from harness.pipeline.run import run_folder
     from harness.report import rebuild_reports
+    from harness.system.confidential import keep_private
 
     project = project_from(config)
+    keep_private(project.root)
     evidence = store_from(store, project)
     past = evidence.runs()
     if list_runs:

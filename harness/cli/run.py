@@ -66,12 +66,15 @@ def command(
 
     Results go to .harness/runs/<id>/ next to harness.toml, and to --out.
     """
+    from harness.evidence import masked_text
     from harness.pipeline.plan import build_plan, check_files
     from harness.pipeline.run import RunOptions, default_seed, run_pipeline
     from harness.report import terminal_handler, write_reports
+    from harness.system.confidential import keep_private
     from harness.system.runtime import check_startable
 
     project = project_from(config)
+    keep_private(project.root)
     named = tuple(f"{key}={value}" for key, value in (("edge", edge), ("fault", fault)) if value)
     plan = build_plan(project, chosen=stages, profile=profile)
     check_files(project, plan)
@@ -109,5 +112,6 @@ def command(
     try:
         evidence.save(result)
     except InfrastructureError as error:  # what the run found stands, and so does its verdict
-        click.echo(f"harness: the run is not in the history: {error}", err=True)
+        click.echo(masked_text(f"harness: the run is not in the history: {error}"), err=True)
+    keep_private(project.root)  # what tools of the user's wrote there meanwhile
     return result.exit_code

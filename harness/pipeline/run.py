@@ -20,7 +20,7 @@ import anyio
 import anyio.abc
 
 from harness.errors import ExitCode, InfrastructureError, UsageError, did_you_mean, first_of
-from harness.evidence import GateOutcome, RunResult, StageResult, Status, worst
+from harness.evidence import GateOutcome, RunResult, StageResult, Status, masked, worst
 from harness.pipeline.events import Event, EventHandler, Note, RunFinished, RunStarted
 from harness.pipeline.gates import History
 from harness.pipeline.plan import Plan
@@ -88,6 +88,7 @@ def run_pipeline(
     started, begun = datetime.now(UTC), time.monotonic()
 
     def emit(event: Event) -> None:
+        event = masked(event)
         for handler in handlers:
             handler.handle(event)
 
@@ -143,6 +144,7 @@ def run_pipeline(
         command=options.command,
         resources=_resources(),
     )
+    result = masked(result)
     try:
         with _signals_later():
             finish(result, directory)
