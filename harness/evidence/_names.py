@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from harness.evidence._jsontext import MASK, QUOTE, Strings, nesting_end, string_end
 
-__all__ = ["HINTS", "SHORT_HINT", "is_secret_name", "mask_names"]
+__all__ = ["is_secret_name", "mask_names", "may_have_names", "squeezed"]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -50,12 +50,37 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 #: Headers whose whole line is theirs, wherever in a line they stand.
 _WHOLE_LINE = re.compile(r"authori[sz]ation|cookie|passphrase")
 
-#: Without one of these in it, lower case, a text has no secret name.
-HINTS = (
+#: Without one of these in it, lower case, a text has no secret name. Searching for a few words is far quicker than a pattern.
+_HINTS = (
     *("passw", "passphrase", "passcode", "pwd", "secret", "token", "authori", "cookie", "credential", "jwt", "bearer"),
-    *("csrf", "xsrf", "sess", "signature", "card", "key", "curl"),
+    *("csrf", "xsrf", "curl"),
 )
-SHORT_HINT = re.compile(r"(?:auth|pin|otp|cvv|cvc|pass|pw|sid|sig)[^a-z]{0,7}+[:=]")
+_PARTS = ("key", "sess", "card", "signature")
+_HINTS_WITHOUT_SEPARATORS = (
+    *("apikey", "accesskey", "privatekey", "signingkey", "encryptionkey", "accountkey", "masterkey", "sesskey"),
+    *("sessionkey", "sessid", "sessionid", "cardnum", "creditcard", "amzsignature"),
+)
+_SHORT_HINT = re.compile(r"(?:auth|pin|otp|cvv|cvc|pass|pw|sid|sig)(?![a-z])")
+
+
+def squeezed(text: str) -> str:
+    """Lower case, without what separates the words of a name."""
+    text = text.lower()
+    for separator in "-_. ":
+        text = text.replace(separator, "")
+    return text
+
+
+def may_have_names(text: str) -> bool:
+    """Whether it is worth to look closer; quick."""
+    lower = text.lower()
+    if any(hint in lower for hint in _HINTS):
+        return True
+    if any(part in lower for part in _PARTS):
+        joined = squeezed(text)
+        if any(hint in joined for hint in _HINTS_WITHOUT_SEPARATORS):
+            return True
+    return _SHORT_HINT.search(lower) is not None
 
 
 @lru_cache(maxsize=8192)
@@ -76,7 +101,8 @@ def is_secret_name(name: str) -> bool:
 
 #: A name, what closes it, and the sign between it and its value.
 _PAIR = re.compile(
-    rf"([\w.\-](?<![\w.\-].)[\w.\-]*+)(?:%5[Dd]|\])?+(?:({QUOTE})\s{{0,20}}+|[ \t]{{0,8}}+)(={{1,3}}+>?+|:=|:(?!:|/{{2}})|%3[DdAa])"
+    rf"([\w.\-](?<![\w.\-].)[\w.\-]*+)(?:%5[Dd]|\])?+(?:({QUOTE})\s{{0,20}}+|[ \t]{{0,8}}+)"
+    rf"(={{1,3}}+>?+|:=|:(?!:|/{{2}})|%3[DdAa])"
 )
 _OPENING = re.compile(rf"(?:[bBuU](?=\\*+[\"']))?+({QUOTE})")
 _BLANKS = re.compile(r"[ \t]{0,8}+")
@@ -96,6 +122,10 @@ _MORE_COOKIES = re.compile(r"(?:;[ \t]?[\w.\-]{1,80}+=[^\s;\"'\\]*+)*+")
 _LINE_START = re.compile(r"(?:^|[\r\n]|\\[rn])[ \t<>*-]{0,8}$")
 #: Names of two words, the second of which says little alone: "api key: ...".
 _FIRST_WORD = re.compile(r"(\w{1,20}) $")
+#: What begins an escape whose end looks like the start of a name.
+_ESCAPES = {"\\", "%"}
+#: How many names are kept in mind as harmless.
+_REMEMBERED = 10_000
 _SECOND_WORDS = frozenset({"key", "id", "number", "code"})
 
 
@@ -106,12 +136,19 @@ class _Pairs:
         self._text, self._is_secret = text, is_secret
         self._strings = Strings(text)
         self._unclosed = False
+        self._plain: set[str] = set()
 
     def spans(self) -> Iterator[tuple[int, int, str]]:
         """What to replace with what, from the front to the back."""
         done = 0
         for match in _PAIR.finditer(self._text):
-            if match.start() < done or not self._secret(match):
+            name = match[1]
+            alone = self._text[match.start() - 1 : match.start()] not in _ESCAPES
+            if (alone and name in self._plain) or match.start() < done:
+                continue
+            if not self._secret(match):
+                if alone and name.lower() not in _SECOND_WORDS and len(self._plain) < _REMEMBERED:
+                    self._plain.add(name)
                 continue
             span = self._quoted(match) if match[2] else self._unquoted(match)
             if span is None or self._text[span[0] : span[1]].lower() in _NO_VALUE:
@@ -124,6 +161,8 @@ class _Pairs:
         name, start = match[1][-100:], match.start()
         if name[0] in "nrt" and self._text[start - 1 : start] == "\\":
             name = name[1:]  # the end of an escape: "...\nCookie: ..."
+        elif self._text[start - 1 : start] == "%":
+            name = name[2:]  # as well: user%5Bpassword%5D
         if name.lower() in _SECOND_WORDS and (first := _FIRST_WORD.search(self._text, max(0, start - 21), start)):
             name = f"{first[1]} {name}"
         return self._is_secret(name)
@@ -202,9 +241,7 @@ _XML = re.compile(
     r"(<!\[CDATA\[[^\]\n]*+\]\]>|[^<&\n]++(?:&(?!lt;)[^<&\n]*+)*+)(?=<|&lt;|\n|$)"
 )
 #: `name="x"` of a pair whose other half holds the value: HAR, HTML forms, lists of headers and variables.
-_NAMED = re.compile(
-    rf"(?i:(?<![\w.\-])(?:name|key|header|id)(?:{QUOTE})?+\s{{0,4}}+[:=]\s{{0,4}}+)({QUOTE})([\w.\-]++)(?:{QUOTE})"
-)
+_NAMED = re.compile(rf"(?i:(?:name|key|header|id)(?:{QUOTE})?+\s{{0,4}}+[:=]\s{{0,4}}+)({QUOTE})([\w.\-]++)(?:{QUOTE})")
 _ITS_VALUE = re.compile(rf"[^{{}}<>]{{0,200}}?(?<![\w.\-])(?i:value)(?:{QUOTE})?+\s{{0,4}}+[:=]\s{{0,4}}+({QUOTE})")
 _LINE = r"(?:\r?\n|\\++r\\++n|\\++n)"
 _ITS_PART = re.compile(rf"[^\n\\]{{0,200}}?{_LINE}(?:[^\s\\][^\n\\]{{0,200}}?{_LINE}){{0,4}}?{_LINE}([^\r\n\\\"]++)")
@@ -212,7 +249,7 @@ _ITS_PART = re.compile(rf"[^\n\\]{{0,200}}?{_LINE}(?:[^\s\\][^\n\\]{{0,200}}?{_L
 _TUPLE = re.compile(rf"[\[(]\s{{0,4}}+[bBuU]?+({QUOTE})([\w.\-]++)(?:{QUOTE})\s{{0,4}}+,\s{{0,4}}+[bBuU]?+({QUOTE})")
 #: `--token x` as a person types it, and `'--token', 'x'` as a list of words is printed.
 _OPTION = re.compile(
-    rf"(?<![\w-])--([\w-]++)(?:[ \t]++(?!-|{QUOTE})|({QUOTE}),[ \t]{{0,4}}+({QUOTE})|[ \t]++({QUOTE}))"
+    rf"(?<![\w-])--([\w.-]++)(?:[ \t]++(?!-|{QUOTE})|({QUOTE}),[ \t]{{0,4}}+({QUOTE})|[ \t]++({QUOTE}))"
 )
 _CURL = re.compile(r"(?<![\w/.])curl[ \t][^\r\n]++")
 _CURL_OPTION = re.compile(
@@ -283,7 +320,8 @@ def mask_names(text: str, is_secret: Callable[[str], bool]) -> str:
         text = _replaced(text, _xml(text, is_secret))
     if "--" in text:
         text = _replaced(text, _options(text, is_secret))
-    text = _replaced(text, _named(text, is_secret))
+    if "value" in text.lower() or "form-data" in text:
+        text = _replaced(text, _named(text, is_secret))
     text = _replaced(text, _tuples(text, is_secret))
     return _replaced(text, _Pairs(text, is_secret).spans())
 

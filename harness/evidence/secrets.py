@@ -15,6 +15,7 @@ from html.entities import codepoint2name
 from urllib.parse import unquote, urlsplit
 
 from harness.evidence._jsontext import MASK, mask_numbers
+from harness.evidence._names import is_secret_name
 
 __all__ = [
     "MASK",
@@ -87,7 +88,7 @@ class Secrets:
         for value in {v.strip() for v in values} - self._values.keys():
             if len(value) < _SHORTEST or value.lower() in _TRIVIAL or value in MASK or value in self._spared:
                 continue
-            self._values[value] = ways_of(value)
+            self._values[value] = _ways_of(value)
             self._order()
             for tell in self._listeners:
                 tell(value)
@@ -119,7 +120,8 @@ class Secrets:
 
     def remember_names(self, names: Iterable[str]) -> None:
         """Mask what stands under these names (of headers, fields, parameters) from now on."""
-        self.names |= frozenset(plain_name(n) for n in names) - {""}
+        # Most are secret by what they are called: to look for fewer is quicker.
+        self.names |= {plain_name(n) for n in names if not is_secret_name(n)} - {""}
 
     def spare(self, values: Iterable[str]) -> None:
         """Never mask these by value, such as the names of services: reports could not be read any more."""
@@ -141,10 +143,11 @@ class Secrets:
 
 
 def plain_name(name: str) -> str:
+    """A name without case and separators."""
     return re.sub(r"[\W_]+", "", name).lower()
 
 
-def ways_of(value: str) -> tuple[Known, ...]:
+def _ways_of(value: str) -> tuple[Known, ...]:
     """The ways a value is looked for: as text in any mixture of encodings, as hex, and in base64 at each alignment."""
     raw = value.encode("utf-8", "surrogatepass")
     ways = [_as_text(value)]

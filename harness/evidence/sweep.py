@@ -10,8 +10,9 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -78,22 +79,27 @@ def _sweep_file(path: Path, redactor: Redactor) -> None:
         if b"\0" in start:
             _blank_out(path)
             return
-        piece = _DOCUMENT if path.suffix in _DOCUMENTS else _BLOCK
+        document = path.suffix in _DOCUMENTS
         done = 0
-        for block in _blocks(source, piece):
-            clean = _clean(block, redactor)
+        for block in _blocks(source, _DOCUMENT if document else _BLOCK):
+            clean = _clean(block, redactor, document=document)
             if clean != block:
-                _rewrite(path, source, done, clean, piece, redactor)
+                rest = (
+                    _clean(b, redactor, document=document) for b in _blocks(source, _DOCUMENT if document else _BLOCK)
+                )
+                _rewrite(path, done, chain((clean,), rest))
                 return
             done += len(block)
 
 
-def _rewrite(path: Path, source: BinaryIO, start: int, first: bytes, piece: int, redactor: Redactor) -> None:
-    """Write everything from `start` on anew: aside first, then over it, so that memory has an end."""
+def _rewrite(path: Path, start: int, pieces: Iterable[bytes]) -> None:
+    """Write everything from `start` on anew: aside first, then over it, so that memory has an end.
+
+    The pieces are read while this goes on, up to the end there is then: with what was appended meanwhile.
+    """
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as aside, path.open("r+b") as target:
-        aside.write(first)
-        for block in _blocks(source, piece):  # reads what was appended meanwhile as well
-            aside.write(_clean(block, redactor))
+        for piece in pieces:
+            aside.write(piece)
         length = aside.tell()
         aside.seek(0)
         target.seek(start)
@@ -115,9 +121,9 @@ def _blocks(source: BinaryIO, size: int) -> Iterator[bytes]:
         yield block
 
 
-def _clean(block: bytes, redactor: Redactor) -> bytes:
+def _clean(block: bytes, redactor: Redactor, *, document: bool) -> bytes:
     text = block.decode("utf-8", "surrogateescape")
-    clean = redactor.text(text)
+    clean = redactor.text(text) if document else redactor.lines(text)
     return block if clean is text or clean == text else clean.encode("utf-8", "surrogateescape")
 
 
