@@ -177,7 +177,11 @@ class _Pairs:
             return self._nested(place, len(quote) - 1 if quote[0] != "&" else 0, f"{quote}{MASK}{quote}")
         bare = _BARE.match(text, place)
         # How many tokens there are is no secret; neither is how many checks passed.
-        if bare is None or (match[1].lower().endswith(("tokens", "pass", "cookies")) and bare[0].isdigit()):
+        if (
+            bare is None
+            or bare[0].lower() in _PROSE
+            or (match[1].lower().endswith(("tokens", "pass", "cookies")) and bare[0].isdigit())
+        ):
             return None
         return (place, bare.end(), f"{quote}{MASK}{quote}")
 
@@ -251,6 +255,12 @@ _TUPLE = re.compile(rf"[\[(]\s{{0,4}}+[bBuU]?+({QUOTE})([\w.\-]++)(?:{QUOTE})\s{
 _OPTION = re.compile(
     rf"(?<![\w-])--([\w.-]++)(?:[ \t]++(?!-|{QUOTE})|({QUOTE}),[ \t]{{0,4}}+({QUOTE})|[ \t]++({QUOTE}))"
 )
+#: "header 'X-Auth-Token': expected 'a' to be equal to 'b'", "$.id_token -> ...": how tools tell of differences.
+_SAID = re.compile(
+    rf"(?i:header|field|parameter|cookie|query|metadata|property|attribute|key)s?[ :]{{1,2}}+{QUOTE}([\w.\-]++){QUOTE}"
+    rf"|{QUOTE}([\w.\-]++){QUOTE}(?= (?:with|to have|has|had) (?:the )?value)|\$\.([\w.\-]++)"
+)
+_QUOTED = re.compile(r"(\\*+[\"'])(?:[^\"'\\\r\n])++\1")
 _CURL = re.compile(r"(?<![\w/.])curl[ \t][^\r\n]++")
 _CURL_OPTION = re.compile(
     r"(?<=[ \t])((?:-u|-b|-U|--user|--cookie|--proxy-user|--pass|--key-pass|--oauth2-bearer)(?:[ \t]++|=))"
@@ -301,6 +311,22 @@ def _options(text: str, is_secret: Callable[[str], bool]) -> Iterator[tuple[int,
             yield (match.end(), token.end(), MASK)
 
 
+def _said(text: str, is_secret: Callable[[str], bool]) -> Iterator[tuple[int, int, str]]:
+    strings, done = Strings(text), 0
+    for match in _SAID.finditer(text):
+        name = match[1] or match[2] or match[3].rpartition(".")[2]
+        if match.start() < done or not is_secret(name):
+            continue
+        inside = strings.inside(match.start())
+        for value in _QUOTED.finditer(text, match.end(), _REST_OF_LINE.match(text, match.end()).end()):  # type: ignore[union-attr]  # as above
+            if inside and value[0][0] == '"':
+                break  # the string it all stands in ends
+            start = value.start() + len(value[1])
+            done = value.end() - len(value[1])
+            if text[start:done].lower() not in _NO_VALUE and not is_secret(text[start:done]):
+                yield (start, done, MASK)
+
+
 def _curl(text: str, _is_secret: Callable[[str], bool]) -> Iterator[tuple[int, int, str]]:
     for line in _CURL.finditer(text):
         for option in _CURL_OPTION.finditer(text, line.start(), line.end()):
@@ -318,6 +344,7 @@ def mask_names(text: str, is_secret: Callable[[str], bool]) -> str:
         text = _replaced(text, _curl(text, is_secret))
     if "<" in text or "&lt;" in text:
         text = _replaced(text, _xml(text, is_secret))
+    text = _replaced(text, _said(text, is_secret))
     if "--" in text:
         text = _replaced(text, _options(text, is_secret))
     if "value" in text.lower() or "form-data" in text:

@@ -29,6 +29,8 @@ def remember_system(system: System, env: Mapping[str, str] | None = None) -> Non
     is_secret = Redactor().is_secret
     for service in system.services.values():
         remember_url(service.url)
+        if service.auth and "{" not in service.auth.value:
+            remember_header(service.auth.value)
         for name, value in service.env.items():
             remember_url(value)
             if is_secret(name):

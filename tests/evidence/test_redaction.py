@@ -54,7 +54,17 @@ NOTATIONS = (
 NAMES = (
     *("password", "PASSWORD", "passwd", "db_pwd", "passphrase", "user.password", "password-repeat", "newPassword2"),
     *("secret", "client_secret", "clientSecret", "X-Shop-Secret", "token", "id_token", "refreshToken", "csrf-token"),
-    *("X-Auth-Token", "x-csrftoken", "api_key", "apiKey", "API-Key", "apikey", "X-Api-Key", "private_key", "privateKey"),
+    *(
+        "X-Auth-Token",
+        "x-csrftoken",
+        "api_key",
+        "apiKey",
+        "API-Key",
+        "apikey",
+        "X-Api-Key",
+        "private_key",
+        "privateKey",
+    ),
     *("authorization", "Proxy-Authorization", "cookie", "Set-Cookie", "credential", "aws_credentials", "session_id"),
     *("JSESSIONID", "PHPSESSID", "sessionId", "access_key", "AccountKey", "jwt", "xsrf", "cvv", "pin", "otp"),
 )
@@ -129,6 +139,9 @@ def test_what_stands_under_a_secret_name_is_masked_in_every_notation(name: str) 
         f'requests.get(url, auth=("bob", "{CANARY}"))',
         f"the api key: {CANARY}",
         f'["x-auth-token", "{CANARY}"]',
+        f"Mismatch with header 'X-Auth-Token': Expected '{CANARY}' to be equal to 'x'",
+        f'includes header "X-Auth-Token" with value "{CANARY}"',
+        f"$.user.id_token -> Expected '{CANARY}' (String) to be equal to 'x' (String)",
     ],
 )
 def test_headers_and_command_lines_lose_their_credentials(text: str) -> None:
@@ -249,7 +262,9 @@ TEXTS = st.one_of(
 )
 JSONS = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), TEXTS),
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(TEXTS, inner, max_size=4), inner.map(json.dumps)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(TEXTS, inner, max_size=4), inner.map(json.dumps)
+    ),
     max_leaves=12,
 )
 
@@ -281,7 +296,16 @@ def test_a_canary_never_survives_beside_harmless_text(name: str, notation: str, 
     "piece",
     [
         *("a", " ", "\n", '"', "\\", '\\"', "{", "://", "://a:", "eyJ", "4", "4111 ", "<", "&quot;", "-----BEGIN "),
-        *("token", "token=", '"token":"', '"token":{', '"token":', "token:\\", "-----BEGIN PRIVATE KEY-----", "curl -u "),
+        *(
+            "token",
+            "token=",
+            '"token":"',
+            '"token":{',
+            '"token":',
+            "token:\\",
+            "-----BEGIN PRIVATE KEY-----",
+            "curl -u ",
+        ),
     ],
 )
 def test_time_grows_with_the_length_of_hostile_text_and_not_faster(piece: str) -> None:
