@@ -323,7 +323,7 @@ def _said(text: str, is_secret: Callable[[str], bool]) -> Iterator[tuple[int, in
                 break  # the string it all stands in ends
             start = value.start() + len(value[1])
             done = value.end() - len(value[1])
-            if text[start:done].lower() not in _NO_VALUE and not is_secret(text[start:done]):
+            if text[start:done].lower() not in _NO_VALUE and text[start:done] != name:
                 yield (start, done, MASK)
 
 
