@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from typing import Any, NoReturn
@@ -72,10 +73,12 @@ def main() -> NoReturn:
     except click.exceptions.Abort:
         code = ExitCode.INTERRUPTED
     except click.ClickException as error:
-        error.show(sys.stderr)
+        told = io.StringIO()
+        error.show(told)
+        click.echo(_shown(told.getvalue()), err=True, nl=False)
         code = ExitCode.USAGE
     except HarnessError as error:
-        click.echo(f"harness: {error}", err=True)
+        click.echo(f"harness: {_shown(str(error))}", err=True)
         code = error.exit_code
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
@@ -85,6 +88,13 @@ def main() -> NoReturn:
     except OSError as error:  # nobody reads any more, or the disk that standard output goes to is full
         code = _cannot_write(error)
     sys.exit(code if isinstance(code, int) else ExitCode.OK)
+
+
+def _shown(text: str) -> str:
+    """An error's text as a terminal may show it: it may quote logs, URLs and commands."""
+    from harness.evidence import masked_text
+
+    return masked_text(text, 20_000)
 
 
 def _open_standard_streams() -> None:

@@ -45,6 +45,7 @@ def command(
     from harness.contracts.comparison import Comparator, Severity, read_pacts
     from harness.contracts.documents.addresses import read_document
     from harness.errors import UsageError
+    from harness.evidence import Redactor
     from harness.report.comparison import FORMATS, as_text
 
     named = read_pacts(pacts, provider)
@@ -52,6 +53,7 @@ def command(
     compared = Comparator(located.content, strict_base=located.converted).compare(named)
     colour = format_ == "text" and out is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     text = as_text(compared, document, colour=True) if colour else FORMATS[format_](compared, document)
+    text = Redactor().values(text)  # names of fields are what this is about
     if out is None:
         click.echo(text, nl=False)
     else:
@@ -60,6 +62,7 @@ def command(
         except OSError as error:
             raise UsageError(f"{out} cannot be written: {error.strerror}") from None
     if not compared.interactions:
-        click.echo(f"harness: no interaction could be compared with {document}: nothing was checked", err=True)
+        where = Redactor().values(document)
+        click.echo(f"harness: no interaction could be compared with {where}: nothing was checked", err=True)
         ctx.exit(ExitCode.INCONCLUSIVE)
     ctx.exit(ExitCode.FAIL if compared.count(Severity.ERROR) else ExitCode.OK)

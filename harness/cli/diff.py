@@ -63,11 +63,13 @@ def command(
     """
     from harness.contracts.difference import contracts_of, difference
     from harness.contracts.documents.addresses import read_document
+    from harness.evidence import Redactor
 
     before = read_document(old, remote_refs=allow_remote_refs)
     after = read_document(new, remote_refs=allow_remote_refs)
     found = difference(before, after, contracts_of(pacts, provider) if pacts is not None else None)
-    text = _rendered(found, format_, level, colour=out is None and _coloured())
+    # Names of fields are what this is about; what looks like a credential is not.
+    text = Redactor().values(_rendered(found, format_, level, colour=out is None and _coloured()))
     if out is not None:
         out.write_text(text, encoding="utf-8")
     else:

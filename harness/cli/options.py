@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harness.errors import did_you_mean
+from harness.evidence.secrets import remember_url
+from harness.system.confidential import remember_system
 from harness.system.config import Project, find_config, load_project
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ def make_writable(folder: Path | None) -> None:
     """
     if folder is not None:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except (OSError, ValueError) as error:
@@ -113,6 +115,7 @@ def store_from(url: str | None, project: Project) -> EvidenceStore:
     """Open the evidence store of a project."""
     from harness.evidence.store import EvidenceStore
 
+    remember_url(url or "")
     default = f"sqlite:///{project.root / '.harness' / 'evidence.db'}"
     return EvidenceStore(url or default, system=project.system.name)
 
@@ -166,4 +169,6 @@ def project_from(config: Path | None) -> Project:
     """Read the project the command is about."""
     if config is not None and not os.path.lexists(config):
         raise click.BadParameter(f"there is no file {config}", param_hint="--config")
-    return load_project(find_config((config or Path.cwd()).absolute()))
+    project = load_project(find_config((config or Path.cwd()).absolute()))
+    remember_system(project.system)
+    return project

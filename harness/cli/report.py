@@ -28,8 +28,10 @@ def command(run: str, config: Path | None, out: Path | None, store: str | None, 
     from harness.pipeline.plan import build_plan
     from harness.pipeline.recovery import runs_so_far
     from harness.report import read_result, rebuild_reports, summary_text, write_reports
+    from harness.system.confidential import keep_private
 
     project = project_from(config)
+    keep_private(project.root)
     evidence = store_from(store, project)
     end_what_was_killed(project, evidence)
     open_runs = runs_so_far(project.root)

@@ -69,6 +69,7 @@ def command(
     from harness.pipeline.plan import build_plan, check_files
     from harness.pipeline.run import RunOptions, default_seed, run_pipeline
     from harness.report import terminal_handler, write_reports
+    from harness.system.confidential import keep_private
     from harness.system.runtime import check_startable
 
     project = project_from(config)
@@ -86,6 +87,7 @@ def command(
     if dry:
         show(plan, as_json=as_json)
         return ExitCode.OK
+    keep_private(project.root)
     make_writable(out)
     end_what_was_killed(project, evidence)
     options = RunOptions(
@@ -118,4 +120,5 @@ def command(
         )
     finally:
         terminal.close()
+    keep_private(project.root)  # what tools of the user's wrote there meanwhile
     return result.exit_code

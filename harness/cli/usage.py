@@ -144,7 +144,9 @@ def _of_project(project: Project, chosen: Sequence[str], folder: Path | None) ->
 def _tell(text: str, *, fatal: bool = False) -> None:
     if fatal:
         raise UsageError(text)
-    click.echo(f"harness: {text}", err=True)
+    from harness.evidence import Redactor
+
+    click.echo(f"harness: {Redactor().values(text)}", err=True)
 
 
 def _misfit(shown: str, usage: Usage) -> str:
@@ -204,13 +206,14 @@ def _map(provider: str, document: str, usage: Usage) -> UsageMap:
 
 
 def _show(maps: Sequence[UsageMap], form: str, *, unused: bool) -> None:
+    from harness.evidence import Redactor
     from harness.report.text import write
     from harness.report.usage import as_json, as_markdown, as_text
 
     if form == "json":
-        write(sys.stdout, as_json(maps, unused=unused) + "\n")
+        write(sys.stdout, Redactor().values(as_json(maps, unused=unused)) + "\n")
     elif form == "markdown":
-        write(sys.stdout, as_markdown(maps, unused=unused) + "\n")
+        write(sys.stdout, Redactor().values(as_markdown(maps, unused=unused)) + "\n")
     elif sys.stdout.isatty():
         from rich.console import Console
 

@@ -1,6 +1,7 @@
 """What a run leaves behind: measures, findings, results, and the store that keeps them; nothing here runs anything."""
 
 from harness.evidence.finding import Exchange, Finding, Place, Severity
+from harness.evidence.masking import masked, masked_text
 from harness.evidence.measure import Measure, Quantity
 from harness.evidence.redaction import Redactor
 from harness.evidence.result import CUT_SHORT, Artifact, GateOutcome, RunResult, StageResult, Status, worst
@@ -26,6 +27,8 @@ __all__ = [
     "Status",
     "Window",
     "from_json",
+    "masked",
+    "masked_text",
     "read_chart",
     "to_json",
     "worst",

@@ -1,46 +1,70 @@
-"""Takes secrets out of text before anything is stored or shown."""
+"""Takes secrets out of text: by name, by shape and by value. Where it is done is in `masking` and `sweep`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
+
+from harness.evidence._jsontext import MASK
+from harness.evidence._names import is_secret_name, mask_names, may_have_names, squeezed
+from harness.evidence._shapes import mask_shapes
+from harness.evidence.secrets import SHARED, Secrets, plain_name
 
 __all__ = ["MASK", "Redactor"]
 
-MASK = "[redacted]"
-_HEADERS = ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key")
-_FIELDS = ("password", "secret", "access_token", "refresh_token", "client_secret", "api_key")
+
+#: Where one of these stands, a value may go on in the next line.
+_GOES_ON = ("{\n", "[\n", "(\n", ":\n", "{\r", "[\r", "(\r", ":\r", "form-data")
 
 
 class Redactor:
-    """Masks header values, JSON fields and query parameters by name, bearer tokens, and known secret values.
+    """Masks what stands under secret names, what looks like a credential, and every value known to be one.
 
     Args:
-        names: further header or field names to mask, any case.
-        values: secret values (tokens, passwords) to mask wherever they stand; those under four characters are ignored.
+        names: further names (headers, fields, parameters) to mask, any case, any separators.
+        values: further secret values to mask wherever they stand, also encoded.
+        secrets: what is known in this process; asked anew with every text.
     """
 
-    def __init__(self, names: Iterable[str] = (), values: Iterable[str] = ()) -> None:
-        extra = tuple(n.lower() for n in names)
-        self._names = frozenset((*_HEADERS, *_FIELDS, *extra))
-        headers = "|".join(re.escape(n) for n in sorted(self._names, key=len, reverse=True))
-        self._line = re.compile(rf"(?im)^(\s*(?:{headers})\s*:\s*).+$")
-        self._quoted_header = re.compile(rf"(?i)((?:-H|--header)\s+(['\"])(?:{headers})\s*:\s*)(?:(?!\2).)*(\2)")
-        self._json = re.compile(rf'(?i)("(?:{headers})"\s*:\s*)"(?:[^"\\]|\\.)*"')
-        self._query = re.compile(rf"(?i)([?&](?:{headers})=)[^&\s'\"]+")
-        self._bearer = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}")
-        self._values = tuple(sorted((v for v in values if len(v) >= 4), key=len, reverse=True))
+    def __init__(self, names: Iterable[str] = (), values: Iterable[str] = (), *, secrets: Secrets = SHARED) -> None:
+        self._own, self._shared = Secrets(), secrets
+        self._own.remember_names(names)
+        self._own.remember(*values)
 
     def text(self, text: str) -> str:
-        """Return `text` with every secret replaced by `MASK`."""
-        for value in self._values:
-            text = text.replace(value, MASK)
-        text = self._line.sub(rf"\1{MASK}", text)
-        text = self._quoted_header.sub(rf"\1{MASK}\3", text)
-        text = self._json.sub(rf'\1"{MASK}"', text)
-        text = self._query.sub(rf"\1{MASK}", text)
-        return self._bearer.sub(rf"\1{MASK}", text)
+        """Return `text` with every secret replaced by `MASK`; JSON stays JSON, and a second time changes nothing."""
+        text = self.values(text)
+        return mask_names(text, self.is_secret) if self._may_have_names(text) else text
+
+    def lines(self, text: str) -> str:
+        """The same for many lines that have little to do with one another, as in a log: quicker, as few hold anything."""
+        text = self.values(text)
+        if not self._may_have_names(text):
+            return text
+        if any(sign in text for sign in _GOES_ON):
+            return mask_names(text, self.is_secret)
+        return "\n".join(
+            mask_names(line, self.is_secret) if self._may_have_names(line) else line for line in text.split("\n")
+        )
+
+    def values(self, text: str) -> str:
+        """The same without what is secret by name only: for text about names, such as a comparison of documents."""
+        for known in (*self._own.known, *self._shared.known):
+            text = known.mask(text)
+        return mask_shapes(text)
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return a copy of `headers` with secret ones masked."""
-        return {k: MASK if k.lower() in self._names else self.text(v) for k, v in headers.items()}
+        return {k: MASK if self.is_secret(k) else self.text(v) for k, v in headers.items()}
+
+    def is_secret(self, name: str) -> bool:
+        """Whether what stands under this name is masked."""
+        if is_secret_name(name):
+            return True
+        names = self._own.names | self._shared.names if self._own.names else self._shared.names
+        return bool(names) and plain_name(name) in names
+
+    def _may_have_names(self, text: str) -> bool:
+        if may_have_names(text):
+            return True
+        names = self._own.names | self._shared.names
+        return bool(names) and any(map(squeezed(text).__contains__, names))

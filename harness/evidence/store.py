@@ -236,7 +236,7 @@ class EvidenceStore:
     def _engine(self, *, write: bool) -> Engine:
         if write not in self._opened:
             if self._file is not None and write:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
+                _make_private(self._file)
             url = self.url
             if self._file is not None and not write and not os.access(self._file.parent, os.W_OK):
                 # Nobody writes there: without this, SQLite wants to make files of its own beside it before it reads.
@@ -259,6 +259,17 @@ class EvidenceStore:
         return InfrastructureError(
             f"cannot {'write to' if write else 'read'} the evidence store {self._shown}: {said}. {hint}{kept}"
         )
+
+
+def _make_private(file: Path) -> None:
+    """Make the database, or narrow one that is there: SQLite gives what it puts beside it (-wal, -shm) the same mode."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    for one in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm", "-journal"))):
+        with suppress(OSError):  # not there, or another user's who lets us write
+            if one.stat().st_mode & 0o077:
+                one.chmod(0o600)
 
 
 def _open(url: str, *, sqlite: bool, write: bool) -> Engine:

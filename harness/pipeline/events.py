@@ -18,6 +18,7 @@ __all__ = [
     "PlannedStage",
     "RunFinished",
     "RunStarted",
+    "SecretLearned",
     "StageEvent",
     "StageFinished",
     "StageProgress",
@@ -110,9 +111,17 @@ class RunFinished:
     kind: Literal["run_finished"] = "run_finished"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretLearned:
+    """A worker got hold of a credential: the run masks it too. Goes from process to process only, to no handler, on no disk."""
+
+    value: str = field(repr=False)
+    kind: Literal["secret_learned"] = "secret_learned"
+
+
 Event = RunStarted | StageStarted | StageProgress | FindingFound | Note | StageFinished | RunFinished
 #: What a stage's own process may send to the harness: a union tagged by `kind`, one JSON text per line.
-StageEvent = StageProgress | FindingFound | Note | StageFinished
+StageEvent = StageProgress | FindingFound | Note | StageFinished | SecretLearned
 WireEvent = Annotated[StageEvent, Field(discriminator="kind")]
 
 

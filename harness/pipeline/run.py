@@ -20,7 +20,7 @@ import anyio
 import anyio.abc
 
 from harness.errors import ExitCode, HarnessError, InfrastructureError, first_of
-from harness.evidence import GateOutcome, RunResult, StageResult, Status, worst
+from harness.evidence import GateOutcome, RunResult, StageResult, Status, masked, worst
 from harness.pipeline.cutshort import BROKE, result_so_far
 from harness.pipeline.events import Event, EventHandler, Note, RunFinished, RunStarted
 from harness.pipeline.folders import RunPlace, place_for
@@ -87,10 +87,11 @@ def run_pipeline(
     Raises:
         InfrastructureError: when there is no place at all for the run's evidence.
     """
-    begun = _begun(project, plan, options)
+    begun = masked(_begun(project, plan, options))
     listening: list[EventHandler] = []
 
     def emit(event: Event) -> None:
+        event = masked(event)
         for handler in listening:
             handler.handle(event)
 
@@ -150,7 +151,7 @@ def _work(
         broke = _broke(error, place.folder)
     record = Record(begun, ended=scheduler.results, gates=scheduler.gates, last=time.time())
     result = result_so_far(record, broke) if broke else _ended(record, interrupted=interrupted)
-    return replace(result, duration_s=time.monotonic() - at, resources=_resources())
+    return masked(replace(result, duration_s=time.monotonic() - at, resources=_resources()))
 
 
 def _started(begun: RunBegun, options: RunOptions) -> RunStarted:

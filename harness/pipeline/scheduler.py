@@ -13,13 +13,16 @@ import anyio
 import anyio.abc
 
 from harness.errors import ExitCode, HarnessError, StartError
-from harness.evidence import Finding, GateOutcome, Place, Severity, StageResult, Status, from_json, to_json
+from harness.evidence import Finding, GateOutcome, Place, Severity, StageResult, Status, from_json, masked, to_json
+from harness.evidence.secrets import remember
+from harness.evidence.sweep import sweep
 from harness.pipeline.cutshort import BROKE
 from harness.pipeline.events import (
     Event,
     FindingFound,
     Note,
     PlannedStage,
+    SecretLearned,
     StageEvent,
     StageFinished,
     StageStarted,
@@ -154,6 +157,7 @@ class Scheduler:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._shared.down()
+                await self._sweep(_SYSTEM, *(s.name for s in self._pending()))
             for stage in self.plan.active:
                 if stage.name not in self.results:
                     self._finish(self._cut_short(stage.name, why))
@@ -189,6 +193,7 @@ class Scheduler:
             result = await self._outcome(stage, started)
         finally:
             self._running.discard(stage.name)
+        await self._sweep(stage.name)
         result, outcomes = apply_gates(result, self.project.gates, self.history)
         self.gates.extend(outcomes)
         self._finish(result, outcomes)
@@ -237,7 +242,9 @@ class Scheduler:
 
         def take(line: str) -> None:
             event = _read_event(line)
-            if isinstance(event, StageFinished):
+            if isinstance(event, SecretLearned):
+                remember(event.value)
+            elif isinstance(event, StageFinished):
                 result.append(event.result)
             elif event is not None:
                 if isinstance(event, FindingFound):
@@ -252,6 +259,7 @@ class Scheduler:
             env={STAGE_VARIABLE: token},
             on_line=take,
             grace_s=_WORKER_GRACE_S,
+            private=True,
         )
         if not result or done.timed_out:
             await anyio.to_thread.run_sync(kill_marked, token, STAGE_VARIABLE)
@@ -273,19 +281,28 @@ class Scheduler:
         return replace(inconclusive(stage, reason, started=started), findings=tuple(self._found.get(stage, ())))
 
     def _request(self, stage: PlannedStage, runtime: ProcessRuntime | None) -> WorkRequest:
+        addresses, started = (runtime.addresses, runtime.logs) if runtime else ({}, {})
         return WorkRequest(
             config=str(self.project.file),
             stage=stage.name,
             profile=self.profile,
             seed=self.seed,
             run_directory=str(self.run_directory),
-            addresses=runtime.addresses if runtime else {},
+            addresses={n: url for n, url in addresses.items() if n in started},
+            elsewhere=tuple(n for n in addresses if n not in started),
             service_logs={n: str(p) for n, p in runtime.logs.items()} if runtime else {},
             jobs=self.jobs,
             only=self.only,
         )
 
+    async def _sweep(self, *folders: str) -> None:
+        """Take secrets out of the files that stages, or the services they used, left; aside, as it may take a moment."""
+        for name in folders:
+            for problem in await anyio.to_thread.run_sync(sweep, self.run_directory / name):
+                self.emit(Note(stage=name, text=problem))
+
     def _finish(self, result: StageResult, gates: tuple[GateOutcome, ...] = ()) -> None:
+        result = masked(result)
         self.results[result.name] = result
         self.emit(StageFinished(result=result, gates=gates))
 

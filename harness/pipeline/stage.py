@@ -32,7 +32,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, runtime_checkable
 
-from harness.evidence import Artifact, Finding, Measure, Redactor, StageResult
+from harness.evidence import Artifact, Finding, Measure, Redactor, StageResult, masked
 from harness.guard import read_incidents
 from harness.pipeline.events import Event, FindingFound, Note, StageProgress
 from harness.pipeline.incidents import finding_of
@@ -181,7 +181,8 @@ class StageContext:
         service_logs: log file of each of those services.
         jobs: how many processes it may keep busy.
         send: takes events.
-        redactor: apply it to every request and response before it goes into a finding or an artifact.
+        redactor: takes secrets out of text. Everything a stage reports, and every file it leaves, is masked without its
+            doing (`harness.evidence.masking`, `sweep`); this is for what it sends elsewhere, or shortens first.
         only: narrowing from the command line (`--edge`, `--service` ...), e.g. `{"edge": "orders:payments"}`.
     """
 
@@ -217,6 +218,7 @@ class StageContext:
 
     def found(self, finding: Finding) -> None:
         """Report a finding as it comes; `result` includes it. The same fingerprint is reported once."""
+        finding = masked(finding)  # first, so that two which differ in a secret only are one
         if finding.fingerprint not in self._found:
             self._found[finding.fingerprint] = finding
             self.send(FindingFound(stage=self.name, finding=finding))

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -16,14 +17,16 @@ from pathlib import Path
 import anyio
 
 from harness.errors import ExitCode, HarnessError, first_of
-from harness.evidence import Redactor, StageResult, Status, from_json, to_json
+from harness.evidence import Redactor, StageResult, Status, from_json, masked, to_json
+from harness.evidence.secrets import listen
 from harness.guard import INCIDENTS_FILE, Invitation
 from harness.guard.child import PROXY_VARIABLES
 from harness.guard.incidents import report_to
 from harness.guard.sockets import watch_sockets
-from harness.pipeline.events import Event, StageFinished
+from harness.pipeline.events import Event, SecretLearned, StageFinished
 from harness.pipeline.registry import load_stage
 from harness.pipeline.stage import Stage, StageContext
+from harness.system.confidential import remember_system
 from harness.system.config import load_project
 
 __all__ = ["WorkRequest", "inconclusive", "run_stage"]
@@ -36,7 +39,12 @@ _MACHINE_TROUBLE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkRequest:
-    """What a worker is asked to do; see `StageContext` for the fields."""
+    """What a worker is asked to do; see `StageContext` for the fields.
+
+    Args:
+        addresses: of the services that were started. Those that run already are in the file, with what lets us in.
+        elsewhere: names of the latter.
+    """
 
     config: str
     stage: str
@@ -44,6 +52,7 @@ class WorkRequest:
     seed: int
     run_directory: str
     addresses: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: tuple[str, ...] = ()
     service_logs: Mapping[str, str] = field(default_factory=dict)
     jobs: int = 1
     only: Mapping[str, str] = field(default_factory=dict)
@@ -94,6 +103,7 @@ def _unexpected(error: BaseException, directory: Path) -> str:
 def make_context(request: WorkRequest, stage: Stage, send: Callable[[Event], None]) -> StageContext:
     """Build what the stage is given from what the worker was asked."""
     project = load_project(Path(request.config))
+    remember_system(project.system)
     directory = Path(request.run_directory) / request.stage
     directory.mkdir(parents=True, exist_ok=True)
     return StageContext(
@@ -105,11 +115,11 @@ def make_context(request: WorkRequest, stage: Stage, send: Callable[[Event], Non
         seed=request.seed,
         run_directory=Path(request.run_directory),
         directory=directory,
-        addresses=request.addresses,
+        addresses={**request.addresses, **{n: project.system.services[n].url for n in request.elsewhere}},
         service_logs={n: Path(p) for n, p in request.service_logs.items()},
         jobs=request.jobs,
         send=send,
-        redactor=Redactor(project.system.redact),
+        redactor=Redactor(),
         only=request.only,
     )
 
@@ -154,9 +164,14 @@ def main() -> None:
     request = from_json(WorkRequest, Path(sys.argv[1]).read_bytes())
     sys.path.insert(0, str(Path(request.config).parent))
 
-    def send(event: Event) -> None:
-        out.write(to_json(event) + "\n")
+    one_at_a_time = threading.Lock()  # credentials are learned in threads
 
+    def send(event: Event | SecretLearned) -> None:
+        text = to_json(event if isinstance(event, SecretLearned) else masked(event))
+        with one_at_a_time:
+            out.write(text + "\n")
+
+    listen(lambda value: send(SecretLearned(value=value)))
     anyio.run(_serve, request, send)
     out.flush()
 

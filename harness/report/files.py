@@ -101,17 +101,19 @@ def rebuild_reports(
 
 
 def _write(path: Path, chunks: Iterable[bytes]) -> Path:
-    """Write into a temporary file beside `path`, then rename it: a reader never sees half a report."""
+    """Write into a temporary file beside `path`, then rename it: a reader never sees half a report.
+
+    Such a file is for its owner only (0600), as everything a run leaves: what was found may hold what must not be known.
+    """
     temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             for chunk in chunks:
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())  # else a power cut may leave the name and not what is in it
-        Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except OSError as error:
         raise InfrastructureError(

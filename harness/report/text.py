@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TextIO
 
 from harness.evidence import Finding, GateOutcome, Measure, RunResult, Severity, StageResult, Status
+from harness.evidence.plain import plain
 
 __all__ = [
     "by_severity",
@@ -31,11 +30,6 @@ __all__ = [
     "write",
 ]
 
-#: Characters that a terminal, an XML parser or a reader's eye could be deceived with: controls (C0 without tab and
-#: newline, C1, DEL), marks that change the direction of text, and surrogates.
-_HOSTILE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
 _WORDS = {
     Status.PASS: "passed",
     Status.WARN: "passed with warnings",
@@ -44,20 +38,6 @@ _WORDS = {
     Status.SKIPPED: "skipped",
 }
 _RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
-
-
-def plain(text: str) -> str:
-    """Make text harmless for a terminal and valid for XML; what was dangerous stays visible (ESC becomes ␛)."""
-    return _HOSTILE.sub(_picture, text.replace("\r\n", "\n"))
-
-
-def _picture(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    return "\ufffd" if unicodedata.category(match[0]) in {"Cs", "Cn"} else f"<U+{code:04X}>"
 
 
 def line(text: str, limit: int = 200) -> str:

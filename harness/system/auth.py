@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from harness.errors import ConfigError
+from harness.evidence.secrets import remember, remember_header
 from harness.system.children import child_environment
 from harness.system.config import CONFIG_FILE
 from harness.system.model import Service
@@ -20,7 +21,7 @@ _LIMIT_S = 20.0
 
 
 def resolve(service: Service, root: Path) -> dict[str, str]:
-    """Return the headers that let a caller in; empty when `service` asks for none.
+    """Return the headers that let a caller in; empty when `service` asks for none. From then on their values are masked.
 
     Raises:
         ConfigError: when the token command fails or prints nothing, or a variable is not set.
@@ -41,11 +42,13 @@ def resolve(service: Service, root: Path) -> dict[str, str]:
         name = match[1]
         if name not in os.environ:
             raise ConfigError(CONFIG_FILE, f"{key}.value", f"the environment variable {name} is not set.")
+        remember(os.environ[name])
         return os.environ[name]
 
     value = _VARIABLE.sub(variable, value)
     if problem := bad_header_value(value):  # without the value: it is a secret
         raise ConfigError(CONFIG_FILE, f"{key}.value", f"what is to be sent {problem}.")
+    remember_header(value)
     return {auth.header: value}
 
 
@@ -61,6 +64,7 @@ def _token(command: tuple[str, ...], root: Path, key: str) -> str:
     except subprocess.TimeoutExpired:
         raise ConfigError(CONFIG_FILE, key, f"printed no token within {_LIMIT_S:g} s.") from None
     token = done.stdout.strip()
+    remember(token)  # before anything can go wrong and quote it
     if done.returncode or not token:
         said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
         raise ConfigError(CONFIG_FILE, key, f"exit code {done.returncode}, standard error: {said}.")

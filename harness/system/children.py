@@ -18,6 +18,7 @@ import anyio
 import anyio.abc
 
 from harness.errors import InfrastructureError
+from harness.system.confidential import users_umask
 
 if TYPE_CHECKING:
     import psutil
@@ -86,8 +87,13 @@ async def start_child(
     env: Mapping[str, str | None] | None = None,
     pipe_stdin: bool = False,
     pipe_stdout: bool = False,
+    private: bool = False,
 ) -> anyio.abc.Process:
     """Start a child in its own session; its output goes to `log`, or standard output to a pipe.
+
+    Args:
+        private: whether what it writes is for this user only, as what this process writes is; a program of the user's
+            makes its files as it always does.
 
     Raises:
         InfrastructureError: when it cannot be started.
@@ -103,6 +109,7 @@ async def start_child(
                 stdout=subprocess.PIPE if pipe_stdout else sink,
                 stderr=sink,
                 start_new_session=True,
+                umask=-1 if private else users_umask(),
             )
         except (OSError, ValueError) as error:  # ValueError: text that this machine's encoding does not have
             why = error.strerror if isinstance(error, OSError) and error.strerror else error
@@ -118,15 +125,17 @@ async def run_child(
     env: Mapping[str, str | None] | None = None,
     on_line: Callable[[str], None] | None = None,
     grace_s: float = _GRACE_S,
+    private: bool = False,
 ) -> ChildResult:
     """Run a child to its end; at its time limit, or when the caller is cancelled, its whole group is ended.
 
     Args:
         on_line: takes each line of standard output as it comes; without it standard output goes to `log` too.
         grace_s: how long it may take to end by itself when it is asked to, in seconds.
+        private: see `start_child`.
     """
     begun = time.monotonic()
-    process = await start_child(argv, cwd=cwd, log=log, env=env, pipe_stdout=on_line is not None)
+    process = await start_child(argv, cwd=cwd, log=log, env=env, pipe_stdout=on_line is not None, private=private)
     timed_out = False
     try:
         with anyio.move_on_after(time_limit_s) as scope:

@@ -1,0 +1,224 @@
+"""What this process was given or obtained as a credential, and how to find it again in text, raw or encoded.
+
+Whoever gets hold of a credential calls `remember`; every `Redactor` asks here, at the moment it masks. Nothing is written
+down: the values live in memory, and a worker passes what it learns on to the run that started it (`listen`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from html.entities import codepoint2name
+from urllib.parse import unquote, urlsplit
+
+from harness.evidence._jsontext import MASK, mask_numbers
+from harness.evidence._names import is_secret_name
+
+__all__ = [
+    "MASK",
+    "SHARED",
+    "Secrets",
+    "listen",
+    "plain_name",
+    "remember",
+    "remember_header",
+    "remember_names",
+    "remember_url",
+    "spare",
+]
+
+#: A shorter value would be found in text that has nothing to do with it.
+_SHORTEST = 4
+#: Up to here a value counts only where it stands as a word of its own.
+_WORD_ONLY = 8
+#: Fewer characters of base64 would be found in other base64 by chance.
+_BASE64_SHORTEST = 5
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+#: Values everybody knows: to mask them everywhere hides much and protects nothing.
+_TRIVIAL = _words(
+    "true false null none undefined yes no on off default enabled disabled localhost 127.0.0.1 root admin guest user test"
+    " password passwd secret token bearer basic changeme example postgres postgresql mysql mongodb redis rabbitmq sqlite"
+    " 0000 1234 header cookie authorization"
+)
+_NUMBER = re.compile(r"[-+0-9.eE]+")
+_ALNUM = re.compile(r"[A-Za-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One way a value may be written.
+
+    Args:
+        anchor: what stands in the text as it is, however the rest is encoded; empty when there is no such part.
+        number: whether it may stand in JSON without quotes.
+    """
+
+    anchor: str
+    pattern: re.Pattern[str]
+    number: bool = False
+
+    def mask(self, text: str) -> str:
+        """Replace the value wherever it stands."""
+        if self.anchor not in text:
+            return text
+        return mask_numbers(self.pattern, text) if self.number else self.pattern.sub(MASK, text)
+
+
+class Secrets:
+    """Values and names that are secret; the process has one, `SHARED`."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, tuple[Known, ...]] = {}
+        self._spared: set[str] = set()
+        self._listeners: list[Callable[[str], object]] = []
+        self.names: frozenset[str] = frozenset()
+        #: Every way of every value, longest value first: one may be a part of another.
+        self.known: tuple[Known, ...] = ()
+
+    def remember(self, *values: str) -> None:
+        """Mask these values from now on; short and trivial ones are ignored."""
+        for value in {v.strip() for v in values} - self._values.keys():
+            if len(value) < _SHORTEST or value.lower() in _TRIVIAL or value in MASK or value in self._spared:
+                continue
+            self._values[value] = _ways_of(value)
+            self._order()
+            for tell in self._listeners:
+                tell(value)
+
+    def remember_header(self, value: str) -> None:
+        """Mask the value of a header that lets a caller in: whole, without its scheme, and what Basic credentials hold."""
+        self.remember(value)
+        scheme, _, rest = value.strip().partition(" ")
+        self.remember(rest)
+        if scheme.lower() == "basic":
+            try:
+                user, colon, password = base64.b64decode(rest, validate=True).decode().partition(":")
+            except (binascii.Error, ValueError):
+                return
+            self.remember(user + colon + password, password)
+
+    def remember_url(self, url: str) -> None:
+        """Mask the password in a URL, as it is written and as it is meant."""
+        _, slashes, rest = url.partition("://")
+        user, at, _ = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")
+        if slashes and at and ":" in user:
+            password = user.partition(":")[2]
+            self.remember(password, unquote(password))
+        try:
+            meant = urlsplit(url).password
+        except ValueError:
+            return
+        self.remember(meant or "", unquote(meant or ""))
+
+    def remember_names(self, names: Iterable[str]) -> None:
+        """Mask what stands under these names (of headers, fields, parameters) from now on."""
+        # Most are secret by what they are called: to look for fewer is quicker.
+        self.names |= {plain_name(n) for n in names if not is_secret_name(n)} - {""}
+
+    def spare(self, values: Iterable[str]) -> None:
+        """Never mask these by value, such as the names of services: reports could not be read any more."""
+        self._spared.update(values)
+        for value in self._spared & self._values.keys():
+            del self._values[value]
+        self._order()
+
+    def listen(self, tell: Callable[[str], object]) -> None:
+        """Call `tell` with every value that becomes known from now on."""
+        self._listeners.append(tell)
+
+    def values(self) -> tuple[str, ...]:
+        """Every value as it was remembered."""
+        return tuple(self._values)
+
+    def _order(self) -> None:
+        self.known = tuple(w for v in sorted(self._values, key=len, reverse=True) for w in self._values[v])
+
+
+def plain_name(name: str) -> str:
+    """A name without case and separators."""
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+def _ways_of(value: str) -> tuple[Known, ...]:
+    """The ways a value is looked for: as text in any mixture of encodings, as hex, and in base64 at each alignment."""
+    raw = value.encode("utf-8", "surrogatepass")
+    ways = [_as_text(value)]
+    if len(raw) > _SHORTEST:
+        ways += [Known(h, re.compile(h)) for h in dict.fromkeys((raw.hex(), raw.hex().upper()))]
+    for core in dict.fromkeys(_base64_cores(raw)):
+        if len(core) >= _BASE64_SHORTEST:
+            pattern = "".join(_BASE64_SIGNS.get(c, c) for c in core)
+            ways.append(Known(_anchor(core), re.compile(pattern)))
+    return tuple(ways)
+
+
+#: Both alphabets of base64, and how URLs and JSON write their signs.
+_BASE64_SIGNS: Mapping[str, str] = {
+    "+": r"(?:[+\-]|%2[Bb]|\\+u002[Bb])",
+    "/": r"(?:[/_]|%2[Ff]|\\{1,15}/)",
+}
+
+
+def _base64_cores(raw: bytes) -> list[str]:
+    """The characters of base64 that `raw` alone decides, when 0, 1 or 2 bytes of another group come before it."""
+    cores = []
+    for before in range(3):
+        text = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
+        undecided_end = (before + len(raw)) % 3 != 0
+        cores.append(text[(0, 2, 3)[before] : -1 if undecided_end else None])
+    return cores
+
+
+def _as_text(value: str) -> Known:
+    body = "".join(map(_character, value))
+    # Backslashes before it go with it: to leave half of an escape would break the JSON it stands in.
+    start = r"(?<!\\)\\*+" if value[0] != "\\" else ""
+    if _NUMBER.fullmatch(value):
+        return Known(
+            value if _ALNUM.fullmatch(value) else "", re.compile(rf"(?<![\w.+\-]){body}(?![\w.])"), number=True
+        )
+    if len(value) < _WORD_ONLY and _ALNUM.fullmatch(value):
+        start = r"(?:(?<![A-Za-z0-9\\])\\*+|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
+        body += r"(?![A-Za-z0-9])"
+    return Known(_anchor(value), re.compile(start + body))
+
+
+def _anchor(value: str) -> str:
+    return max(_ALNUM.findall(value), key=len, default="")
+
+
+_LETTERS = {"\n": "n", "\r": "r", "\t": "t"}
+
+
+def _character(char: str) -> str:
+    """Pattern for one character in any of the encodings it may be written in."""
+    if char.isascii() and char.isalnum():
+        return char
+    bytes_ = char.encode("utf-8", "surrogatepass")
+    ways = ["".join(f"%(?:25){{0,2}}(?i:{byte:02x})" for byte in bytes_)]
+    units = char.encode("utf-16-be", "surrogatepass")
+    ways.append("".join(rf"\\{{1,15}}u(?i:{units[i : i + 2].hex()})" for i in range(0, len(units), 2)))
+    point = ord(char)
+    ways.append(rf"&(?:amp;)?(?:#0*{point}|#[xX]0*(?i:{point:x})|{codepoint2name.get(point, 'apos')});")
+    if char == "\\":
+        ways.append(r"\\{1,16}")
+    elif char == " ":
+        ways += [" ", r"\+"]
+    elif char in "\n\r\t":
+        ways += [char, rf"\\{{1,15}}{_LETTERS[char]}"]
+    else:
+        ways.append(rf"\\{{0,15}}{re.escape(char)}")
+    return f"(?:{'|'.join(ways)})"
+
+
+SHARED = Secrets()
+remember, remember_header, remember_url = SHARED.remember, SHARED.remember_header, SHARED.remember_url
+remember_names, spare, listen = SHARED.remember_names, SHARED.spare, SHARED.listen

@@ -1,0 +1,63 @@
+"""What a project and its environment hold in confidence, told to the masking before anything runs; and who may read files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.evidence.secrets import remember, remember_header, remember_names, remember_url, spare
+from harness.evidence.sweep import narrow
+from harness.system.model import System
+
+__all__ = ["HARNESS_FOLDER", "keep_private", "remember_system", "users_umask"]
+
+HARNESS_FOLDER = ".harness"
+_BROKER = ("PACT_BROKER_TOKEN", "PACT_BROKER_USERNAME", "PACT_BROKER_PASSWORD")
+#: Carries the user's own file mode creation mask to the processes of a run.
+_UMASK_VARIABLE = "HARNESS_USERS_UMASK"
+
+
+def remember_system(system: System, env: Mapping[str, str] | None = None) -> None:
+    """Remember every credential the files and the environment of a project hold; names of its services are none."""
+    from harness.evidence.redaction import Redactor
+
+    env = os.environ if env is None else env
+    spare((system.name, *system.services, *system.resources))
+    remember_names(system.redact)
+    remember_names(s.auth.header for s in system.services.values() if s.auth)
+    is_secret = Redactor().is_secret
+    for service in system.services.values():
+        remember_url(service.url)
+        if service.auth and "{" not in service.auth.value:
+            remember_header(service.auth.value)
+        for name, value in service.env.items():
+            remember_url(value)
+            if is_secret(name):
+                remember(value)
+    for edge in system.edges:
+        remember_url(edge.url)
+        if edge.env and is_secret(edge.env) and "://" not in edge.url:
+            remember(edge.url)
+    remember(*(env.get(name, "") for name in _BROKER))
+    for url in (env.get("PACT_BROKER_BASE_URL", ""), system.contracts.broker.url, *system.contracts.sources):
+        remember_url(url)
+    remember_header(env.get(system.contracts.authorization_env, "") if system.contracts.authorization_env else "")
+    user, password = env.get("PACT_BROKER_USERNAME", ""), env.get("PACT_BROKER_PASSWORD", "")
+    if user and password:
+        remember(f"{user}:{password}")
+
+
+def keep_private(root: Path) -> None:
+    """From now on this process writes files for its user only, and what earlier runs left below `.harness` is narrowed."""
+    before = os.umask(0o077)
+    os.environ.setdefault(_UMASK_VARIABLE, f"{before:o}")
+    folder = root / HARNESS_FOLDER
+    if folder.is_dir():
+        narrow(folder)
+
+
+def users_umask() -> int:
+    """The mask that processes of the user's get, as `subprocess` takes it; -1 where this process has not changed its own."""
+    given = os.environ.get(_UMASK_VARIABLE, "")
+    return int(given, 8) if given else -1

@@ -1,0 +1,70 @@
+"""Files that tools left are masked once, in place; what is being written, what is binary and what is JSON is not broken."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+from harness.evidence.redaction import MASK, Redactor
+from harness.evidence.secrets import SHARED
+from harness.evidence.sweep import sweep
+
+CANARY = "canary-of-the-sweep"
+
+
+def test_a_log_is_masked_and_the_rest_of_it_stays(tmp_path: Path) -> None:
+    lines = [f'{{"n": {n}, "path": "/orders/{n}"}}' for n in range(5000)]
+    log = tmp_path / "a" / "service.log"
+    log.parent.mkdir()
+    log.write_text("\n".join([*lines, f"password={CANARY}", *lines]) + "\n")
+
+    assert sweep(tmp_path) == []
+
+    assert log.read_text() == "\n".join([*lines, f"password={MASK}", *lines]) + "\n"
+
+
+def test_a_process_that_still_appends_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "service.log"
+    with log.open("ab", buffering=0) as writer:
+        writer.write(f"token={CANARY} and more\n".encode())
+        sweep(tmp_path)
+        writer.write(b"next line\n")
+
+    assert log.read_text() == f"token={MASK} and more\nnext line\n"
+
+
+def test_a_document_stays_json_and_a_key_over_many_lines_goes(tmp_path: Path) -> None:
+    key = "-----BEGIN PRIVATE KEY-----\n" + "abcdefgh\n" * 4000 + "-----END PRIVATE KEY-----"
+    (tmp_path / "a.json").write_text(json.dumps({"secrets": {"pin": 1234}, "a": [1, 2]}, indent=2))
+    (tmp_path / "key.log").write_text("x" * 16_300 + f"\n{key}\nafter\n")
+
+    sweep(tmp_path)
+
+    assert json.loads((tmp_path / "a.json").read_text()) == {"secrets": MASK, "a": [1, 2]}
+    assert (tmp_path / "key.log").read_text() == "x" * 16_300 + f"\n{MASK}\nafter\n"
+
+
+def test_a_binary_file_keeps_its_length(tmp_path: Path) -> None:
+    SHARED.remember(CANARY)
+    (tmp_path / "data.db").write_bytes(b"\0" * 1_048_570 + CANARY.encode() + b"\0tail")
+
+    sweep(tmp_path, Redactor())
+
+    assert (tmp_path / "data.db").read_bytes() == b"\0" * 1_048_570 + b"*" * len(CANARY) + b"\0tail"
+
+
+def test_what_was_swept_is_for_its_owner_only_and_links_are_left_alone(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.txt"
+    outside.write_text(f"password={CANARY}")
+    outside.chmod(0o644)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "link").symlink_to(outside)
+    (folder / "file").touch(mode=0o644)
+
+    sweep(folder)
+
+    assert stat.S_IMODE((folder / "file").stat().st_mode) == 0o600
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o644
+    assert CANARY in outside.read_text()

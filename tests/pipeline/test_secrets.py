@@ -1,0 +1,232 @@
+"""A run on a system that tells everybody everything: of what it was told in confidence nothing is left anywhere."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sqlite3
+import stat
+import subprocess
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.helpers import run_harness, write_project
+
+#: Where it comes from -> the canary.
+CANARIES = {
+    "printed by auth.command": "canary-Token/from+command==7",
+    "env of a service": "canary-Env-password-1",
+    "password of a url in env": "canary-Dsn-P@ss-2",
+    "header of an answer": "canaryAnswerAuthToken3",
+    "cookie of an answer": "canaryCookie4",
+    "field of an answer": "canaryPasswordRepeat5",
+    "json in json of an answer": "canaryNestedIdToken6",
+    "query of a journey": "canaryQueryToken8",
+    "second query of a journey": "canaryQueryApiKey9",
+    "header of a pact": "canaryPactHeader10",
+    "form in a log line": "canaryLoggedPassword12",
+    "set by a journey": "canaryJourneyPassword13",
+}
+SERVER = """
+import http.server, json, os, sys
+open("made.txt", "w").close()
+C = json.loads(os.environ["ANSWERS"])
+DOCUMENT = {"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {"/leak": {"get": {
+    "parameters": [{"name": "token", "in": "query", "schema": {"type": "string"}}],
+    "responses": {"200": {"description": "ok"}}}}}}
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        if self.path == "/ready":
+            return self.answer(200, {})
+        if self.path == "/openapi.json":
+            return self.answer(200, DOCUMENT)
+        trace = (self.headers.get("traceparent") or "--").split("-")[1]
+        login = self.headers.get("authorization", "")
+        print(json.dumps({"trace_id": trace, "path": self.path, "headers": dict(self.headers)}), file=sys.stderr)
+        print(trace, "INFO token was", login.partition(" ")[2], "password=" + C["log"], file=sys.stderr)
+        print(trace, "dsn", os.environ["DB_URL"], file=sys.stderr)
+        print(trace, "env", os.environ["ADMIN_PASSWORD"], flush=True)
+        self.answer(500, {"password-repeat": C["field"], "echo": login, "inner": json.dumps({"id_token": C["inner"]}),
+                          "error": "cannot reach " + os.environ["DB_URL"]})
+    do_POST = do_GET
+    def answer(self, status, body):
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        if status == 500:
+            self.send_header("X-Auth-Token", C["header"])
+            self.send_header("Set-Cookie", "sid=" + C["cookie"] + "; Path=/")
+        self.end_headers()
+        self.wfile.write(data)
+    def log_message(self, *_):
+        pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+JOURNEYS = f'''
+from harness.system.journeys import journey
+
+@journey
+def leak(user):
+    user.get("/leak?token={CANARIES["query of a journey"]}&api_key={CANARIES["second query of a journey"]}")
+
+@journey
+def login(user):
+    user.post("/leak", json={{"user": "bob", "password": "{CANARIES["set by a journey"]}"}})
+'''
+LOCUSTFILE = """
+from pathlib import Path
+from harness.load.locust import ArrivalUser
+from harness.system.journeys import load_journeys
+
+class Visitor(ArrivalUser):
+    journeys = load_journeys(Path("journeys.py"))
+"""
+PACT = {
+    "consumer": {"name": "shopper"},
+    "provider": {"name": "web"},
+    "interactions": [
+        {
+            "description": "a leak",
+            "request": {
+                "method": "GET",
+                "path": "/leak",
+                "query": {"token": [CANARIES["query of a journey"]]},
+                "headers": {"X-Auth-Token": CANARIES["header of a pact"], "Authorization": "Bearer given"},
+            },
+            "response": {"status": 200, "headers": {"X-Auth-Token": "x"}},
+        }
+    ],
+    "metadata": {"pactSpecification": {"version": "3.0.0"}},
+}
+
+
+def toml() -> str:
+    answers = {
+        "header": CANARIES["header of an answer"],
+        "cookie": CANARIES["cookie of an answer"],
+        "field": CANARIES["field of an answer"],
+        "inner": CANARIES["json in json of an answer"],
+        "log": CANARIES["form in a log line"],
+    }
+    return f"""
+[system]
+name = "leaky"
+[services.web]
+command = ["python", "server.py"]
+ready = "/ready"
+openapi = "/openapi.json"
+[services.web.env]
+ADMIN_PASSWORD = "{CANARIES["env of a service"]}"
+DB_URL = "postgres://bob:{CANARIES["password of a url in env"]}@127.0.0.9/db"
+ANSWERS = '{json.dumps(answers)}'
+[services.web.auth]
+value = "Bearer {{token}}"
+command = ["python", "login.py"]
+[suites]
+journeys = "journeys.py"
+locustfile = "locustfile.py"
+pacts = "pacts"
+[stages.fuzz]
+max_time = "1s"
+requires = []
+[stages.load]
+duration = "1s"
+warmup = "1s"
+rate = "5/s"
+requires = []
+[stages.provider]
+requires = []
+"""
+
+
+@pytest.fixture(scope="module")
+def leaky(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    root = tmp_path_factory.mktemp("leaky")
+    files = {
+        "server.py": SERVER,
+        "login.py": f"print({CANARIES['printed by auth.command']!r})",
+        "journeys.py": JOURNEYS,
+        "locustfile.py": LOCUSTFILE,
+        "pacts/shopper-web.json": json.dumps(PACT),
+    }
+    write_project(root, toml(), files)
+    old = root / ".harness" / "runs" / "old"
+    old.mkdir(parents=True)
+    (old / "wide.log").write_text("left by an earlier harness")
+    (old / "wide.log").chmod(0o644)
+    (root / ".harness").chmod(0o755)
+    stages = ("smoke", "fuzz", "load", "provider")
+    return root, run_harness("run", *stages, "--out", "out", cwd=root)
+
+
+def written(root: Path) -> list[Path]:
+    return [p for folder in (root / ".harness", root / "out") for p in folder.rglob("*")]
+
+
+def forms(canary: str) -> set[bytes]:
+    raw = canary.encode()
+    encoded = {raw, quote(raw, safe="").encode(), json.dumps(canary)[1:-1].encode(), raw.hex().encode()}
+    return encoded | {base64.b64encode(b"\0" * n + raw)[4 : -4 if len(raw) > 9 else None] for n in (0, 1, 2)}
+
+
+def test_every_stage_found_what_there_is_to_tell(leaky: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    root, done = leaky
+
+    result = json.loads((root / "out" / "result.json").read_text())
+    assert done.returncode == 1, done.stderr
+    told = {s["name"]: len(s["findings"]) for s in result["stages"]}
+    assert all(told[name] for name in ("smoke", "fuzz", "load", "provider")), (told, done.stderr)
+
+
+def test_no_canary_is_left_in_any_file(leaky: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    root, _ = leaky
+
+    left = [
+        f"{origin}: {file.relative_to(root)}"
+        for file in written(root)
+        if file.is_file()
+        for origin, canary in CANARIES.items()
+        if any(form in file.read_bytes() for form in forms(canary))
+    ]
+
+    assert left == []
+
+
+def test_no_canary_is_shown_on_the_terminal(leaky: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    _, done = leaky
+
+    shown = (done.stdout + done.stderr).encode()
+    assert [origin for origin, canary in CANARIES.items() if any(form in shown for form in forms(canary))] == []
+
+
+def test_no_canary_is_in_the_store(leaky: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    root, _ = leaky
+
+    with sqlite3.connect(root / ".harness" / "evidence.db") as store:
+        kept = "\n".join(store.iterdump()).encode()
+    assert b"provider." in kept
+    assert [origin for origin, canary in CANARIES.items() if any(form in kept for form in forms(canary))] == []
+
+
+def test_only_the_owner_may_read_what_a_run_leaves(leaky: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    root, _ = leaky
+
+    paths = [root / ".harness", root / "out", *written(root)]
+    wide = [str(p) for p in paths if not p.is_symlink() and stat.S_IMODE(p.stat().st_mode) & 0o077]
+    assert wide == []
+
+
+def test_a_service_makes_its_files_as_the_user_does(leaky: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    root, _ = leaky
+
+    assert stat.S_IMODE((root / "made.txt").stat().st_mode) == 0o666 & ~users_umask()
+
+
+def users_umask() -> int:
+    done = subprocess.run(["sh", "-c", "umask"], capture_output=True, text=True, check=True)
+    return int(done.stdout, 8)
