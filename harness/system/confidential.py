@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.evidence.secrets import remember, remember_header, remember_names, remember_url, spare
@@ -13,6 +13,10 @@ from harness.system.model import System
 __all__ = ["HARNESS_FOLDER", "keep_private", "remember_system", "users_umask"]
 
 HARNESS_FOLDER = ".harness"
+#: Names that speak of a secret in an environment, and of anything at all elsewhere.
+_ENDINGS = ("_KEY", "_PASS", "_AUTH")
+#: Shorter values of the environment are flags and numbers more often than secrets.
+_LONG_ENOUGH = 8
 _BROKER = ("PACT_BROKER_TOKEN", "PACT_BROKER_USERNAME", "PACT_BROKER_PASSWORD")
 #: Carries the user's own file mode creation mask to the processes of a run.
 _UMASK_VARIABLE = "HARNESS_USERS_UMASK"
@@ -39,6 +43,8 @@ def remember_system(system: System, env: Mapping[str, str] | None = None) -> Non
         remember_url(edge.url)
         if edge.env and is_secret(edge.env) and "://" not in edge.url:
             remember(edge.url)
+    # Journeys and services take credentials from the environment, where nobody tells the harness of them.
+    remember(*(value for name, value in env.items() if _may_be_secret(name, value, is_secret)))
     remember(*(env.get(name, "") for name in _BROKER))
     for url in (env.get("PACT_BROKER_BASE_URL", ""), system.contracts.broker.url, *system.contracts.sources):
         remember_url(url)
@@ -46,6 +52,12 @@ def remember_system(system: System, env: Mapping[str, str] | None = None) -> Non
     user, password = env.get("PACT_BROKER_USERNAME", ""), env.get("PACT_BROKER_PASSWORD", "")
     if user and password:
         remember(f"{user}:{password}")
+
+
+def _may_be_secret(name: str, value: str, is_secret: Callable[[str], bool]) -> bool:
+    """Whether a variable of the environment holds a credential; paths, such as that of a file with one, are none."""
+    speaks_of_it = is_secret(name) or name.upper().endswith(_ENDINGS)
+    return speaks_of_it and len(value) >= _LONG_ENOUGH and not value.startswith(("/", ".", "~"))
 
 
 def keep_private(root: Path) -> None:

@@ -1,0 +1,66 @@
+"""What a project and its environment hold in confidence is known before anything runs; what is none is left alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.evidence import Redactor, secrets
+from harness.system.confidential import remember_system
+from harness.system.config import load_project
+from tests.helpers import write_project
+
+TOML = """
+[system]
+name = "shop"
+[services.orders]
+command = ["python", "-m", "orders"]
+env = { DB_PASSWORD = "canary-of-env", CACHE = "redis://u:canary-of-url@127.0.0.1:1" }
+"""
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> secrets.Secrets:
+    """What a process knows that knew no secret before."""
+    fresh = secrets.Secrets()
+    for name in ("remember", "remember_header", "remember_url", "remember_names", "spare"):
+        monkeypatch.setattr(
+            f"harness.system.confidential.{name}",
+            getattr(fresh, name),
+        )
+    return fresh
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SHOP_API_KEY", "canary-of-the-key"), ("SHOP_KEY", "canary-of-a-key"), ("DB_PASS", "canary-of-pass"),
+     ("CI_JOB_TOKEN", "canary-of-ci"), ("REGISTRY_AUTH", "canary-of-registry")],
+)  # fmt: skip
+def test_credentials_of_the_environment_are_masked_by_value(
+    tmp_path: Path, known: secrets.Secrets, name: str, value: str
+) -> None:
+    project = write_project(tmp_path, TOML)
+    remember_system(project.system, {name: value})
+
+    assert value not in Redactor(secrets=known).text(f"it said {value} just so")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PWD", "/srv/shop/orders"), ("SSH_KEY", "~/.ssh/id_ed25519"), ("USE_TOKEN", "true"), ("LANG", "en_US.UTF-8")],
+)
+def test_what_is_no_credential_of_the_environment_stays(
+    tmp_path: Path, known: secrets.Secrets, name: str, value: str
+) -> None:
+    remember_system(write_project(tmp_path, TOML).system, {name: value})
+
+    assert Redactor(secrets=known).text(f"it said {value} just so") == f"it said {value} just so"
+
+
+def test_credentials_of_harness_toml_are_masked_by_value(tmp_path: Path, known: secrets.Secrets) -> None:
+    write_project(tmp_path, TOML)
+    remember_system(load_project(tmp_path / "harness.toml").system, dict(os.environ))
+
+    assert "canary" not in Redactor(secrets=known).text("canary-of-env and canary-of-url")
