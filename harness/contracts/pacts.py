@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from harness.contracts.jsontext import loads
+from harness.contracts.jsontext import TooDeepError, TooLargeError, loads, read_file
 
 __all__ = [
     "Interaction",
@@ -130,14 +130,14 @@ def read_pact(file: Path) -> Pact:
         PactError: when it is no such thing; the text does not repeat the file's name.
     """
     try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise PactError(f"is larger than {_MAX_BYTES // 1_000_000} MB")
-        raw = loads(file.read_bytes())
+        raw = loads(read_file(file, _MAX_BYTES))
+    except TooLargeError:
+        raise PactError(f"is larger than {_MAX_BYTES // 1_000_000} MB") from None
     except OSError as error:
-        raise PactError(f"cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, PactError):
-            raise
+        raise PactError(f"cannot be read: {error.strerror or error}") from None
+    except TooDeepError as error:
+        raise PactError(str(error)) from None
+    except ValueError as error:
         raise PactError(f"is not JSON: {error}") from None
     return pact_from_json(raw, file)
 

@@ -150,9 +150,10 @@ async def _examine(
     tally.operations += examined.operations
     tally.compared += examined.compared
     if not examined.operations:
-        return [*_invalid(document, examined), _empty(document)]
+        return [*_outside(document, examined), *_invalid(document, examined), _empty(document)]
     verdicts = await anyio.to_thread.run_sync(_verdicts, context, settings, document, tally.pacts, baseline, examined)
-    return [*_invalid(document, examined), *_compared(context, document, examined, baseline, verdicts)]
+    told = [*_outside(document, examined), *_invalid(document, examined)]
+    return [*told, *_compared(context, document, examined, baseline, verdicts)]
 
 
 def _verdicts(
@@ -196,7 +197,8 @@ async def _examined(raw: bytes, kind: DocumentKind, baseline: Path) -> Examined:
 
 async def _fetched(context: StageContext, settings: SchemaSettings, document: Declared) -> bytes:
     address = context.addresses.get(document.service.name, "") or document.service.url
-    return await fetch(document, root=context.root, address=address, max_bytes=settings.max_size_mb * 1_000_000)
+    limit, also = settings.max_size_mb * 1_000_000, context.system.runtime.allow_targets
+    return await fetch(document, root=context.root, address=address, max_bytes=limit, also=also)
 
 
 def _unreadable(document: Declared, problem: str) -> Finding:
@@ -249,6 +251,22 @@ def _invalid(document: Declared, examined: Examined) -> list[Finding]:
             reproduce=f"harness run schema --only service={document.service.name}",
         )
         for problem in examined.problems
+    ]
+
+
+def _outside(document: Declared, examined: Examined) -> list[Finding]:
+    return [
+        Finding(
+            rule="schema.reference_outside",
+            severity=Severity.ERROR,
+            title=f"{document.title} refers to {reference.text}, which is not in it: it was not fetched",
+            detail="What a document names is never asked: it could send the harness, and what it knows, to anybody. What "
+            "depends on it was not checked. Bring it into the document (most tools call that bundling), and refer to it by #/...",
+            place=Place(service=document.service.name, file=_file(document), pointer=reference.pointer),
+            key=f"{document.kind} {reference.text}",
+            reproduce=f"harness run schema --only service={document.service.name}",
+        )
+        for reference in examined.outside
     ]
 
 
