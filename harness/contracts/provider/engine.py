@@ -25,7 +25,7 @@ __all__ = ["Verification"]
 
 _PER_INTERACTION_S = 2.0
 _SPARE_S = 30.0
-_MAX_RESTARTS = 20
+_MAX_RESTARTS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +86,9 @@ class _Lane:
             left = [s for s in waiting if s not in done]
             if timed_out or not left:
                 return
-            # The process ended over the first that has no result (an answer that took all memory, say). In halves it
-            # is found out which interaction that was; the others are still verified.
+            # The process ended over the first that has no result (an answer that took all memory, say), or the verifier
+            # gave up on all of it (a pattern without an end). In halves it is found out which interaction that was; the
+            # others are still verified.
             self.restarts += 1
             waiting = [*left[0].halves(), *left[1:]]
 
@@ -112,9 +113,15 @@ class _Lane:
         ended = await run_child(argv, cwd=folder, log=given.log, time_limit_s=min(given.time_limit_s, limit_s))
         results = read_results(folder / "results.ndjson")
         done = [(s, results[f]) for s, f in zip(shards, files, strict=True) if f in results]
-        for shard, result in done:
+        kept = [(s, r) for s, r in done if not _gave_up(s, r)]
+        for shard, result in kept:
             self.found.setdefault(shard.index, []).append(result)
-        return [s for s, _ in done], ended.timed_out
+        return [s for s, _ in kept], ended.timed_out
+
+
+def _gave_up(shard: Shard, result: PactResult) -> bool:
+    """Whether the verifier said nothing about interactions that it may well judge one by one."""
+    return bool(result.error) and not result.interactions and len(shard.pact.interactions) > 1
 
 
 def _ready_to_verify(pact: Pact, service: Service, headers: Mapping[str, str]) -> Pact:

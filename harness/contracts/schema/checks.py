@@ -12,6 +12,7 @@ from harness.contracts.compat import Change, compare_asyncapi, compare_openapi
 from harness.contracts.compat.asyncapi import messages
 from harness.contracts.documents.nodes import Node
 from harness.contracts.documents.reading import DocumentError, DocumentKind, in_version_3, parse
+from harness.contracts.schema.patience import within
 from harness.contracts.schema.references import NOWHERE, OutsideError, circle, outside
 
 __all__ = ["Examined", "Problem", "examine", "openapi_problems", "problems_of_asyncapi"]
@@ -51,14 +52,18 @@ class Examined:
     outside: tuple[Problem, ...] = ()
 
 
-def examine(raw: bytes, kind: DocumentKind, baseline: Path) -> Examined:
+def examine(raw: bytes, kind: DocumentKind, baseline: Path, limit_s: float = 60.0) -> Examined:
     """Check a document and compare it with its baseline; meant for a worker process, as it can take a while.
 
+    Args:
+        limit_s: the longest it may take, in seconds, where it runs in a process's main thread.
+
     Raises:
-        DocumentError: when it cannot be read at all.
+        DocumentError: when it cannot be read at all, or one of its patterns holds the check up.
     """
     written = parse(raw, kind)
-    examined = _examined(written, kind, baseline)
+    with within(limit_s, written):
+        examined = _examined(written, kind, baseline)
     leading = [Problem(pointer, reference) for pointer, reference in outside(written)]
     return replace(examined, outside=tuple(leading[:_MAX_PROBLEMS]))
 

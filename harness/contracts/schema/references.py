@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from harness.contracts.documents.nodes import Node, escape
@@ -26,8 +26,18 @@ def _refuse(uri: str) -> NoReturn:
     raise OutsideError(uri)
 
 
+class _Nowhere(dict[str, Callable[[str], NoReturn]]):
+    """Knows every scheme: one that is not known would be left to urllib."""
+
+    def __contains__(self, scheme: object) -> bool:
+        return True
+
+    def __missing__(self, scheme: str) -> Callable[[str], NoReturn]:
+        return _refuse
+
+
 #: For a validator, instead of what fetches references of each scheme.
-NOWHERE = dict.fromkeys(("<all_urls>", "http", "https", "file", "ftp", ""), _refuse)
+NOWHERE = _Nowhere()
 
 
 def outside(content: Mapping[str, Any]) -> list[tuple[str, str]]:
