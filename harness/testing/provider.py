@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import httpx
 
-from harness.contracts.provider.relay import exchange
 from harness.contracts.provider.states import StateChange, StateFunction
+from harness.contracts.provider.upstream import exchange
 
 if TYPE_CHECKING:
     from harness.system.model import Service

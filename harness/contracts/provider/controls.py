@@ -6,7 +6,7 @@ import json
 import secrets
 
 from harness.contracts.provider.judging import reproduce
-from harness.contracts.provider.relay import exchange
+from harness.contracts.provider.upstream import exchange
 from harness.evidence import Finding, Place, Severity
 
 __all__ = ["control"]
