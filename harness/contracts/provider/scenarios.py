@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.contracts.consumer.testlog import CollectionProblem, TestEnded
 from harness.contracts.consumer.testlog import read as read_tests
+from harness.contracts.provider.emptiness import is_readiness
 from harness.contracts.provider.scenariolog import Asked, Deaf, Planned
 from harness.contracts.provider.scenariolog import read as read_asked
 from harness.evidence import Exchange, Finding, Place, Redactor, Severity
@@ -156,11 +157,25 @@ class _Case:
             return self._finding("scenario_silent", title)
         if ended.outcome == "failed":
             return self._failed(ended, what, provider_log)
+        return self._empty(what)
+
+    def _empty(self, what: str) -> Finding | None:
+        """What makes a scenario that passed worth nothing; None when it shows something."""
         if self.deaf:
             title = f"{what} passes whatever {self.service.name} answers, so it says nothing about it"
             detail = "It passed once more when every answer was 200 with {}, and when every answer was 500: assert something."
             return self._finding("scenario_deaf", title, detail=detail)
+        if self._asks_readiness():
+            title = f"{what} asks {self.service.name} only whether it is ready, so any service that runs passes it"
+            return replace(self._finding("scenario_only_readiness", title), severity=Severity.WARNING)
         return None
+
+    def _asks_readiness(self) -> bool:
+        asked = self.asked
+        if asked is None or asked.calls != len(asked.exchanges):
+            return False  # of so many calls, not all were kept
+        lines = [request.split(" ", 2) for request, _ in asked.exchanges]
+        return all(len(line) > 1 and is_readiness(line[1].split("\n")[0], self.service.ready) for line in lines)
 
     def _failed(self, ended: TestEnded, what: str, provider_log: Path | None) -> Finding:
         clean, asked = _clean(self.context, self.service), self.asked
