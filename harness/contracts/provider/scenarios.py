@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,8 @@ from harness.contracts.provider.emptiness import is_readiness
 from harness.contracts.provider.scenariolog import Asked, Deaf, Planned
 from harness.contracts.provider.scenariolog import read as read_asked
 from harness.evidence import Exchange, Finding, Place, Redactor, Severity
-from harness.system.children import ChildResult, log_tail, run_child
+from harness.guard import INCIDENTS_FILE, Guarded, Invitation, guarded_module
+from harness.system.children import ChildResult, log_tail, python_module, run_child
 
 if TYPE_CHECKING:
     from harness.pipeline.stage import StageContext
@@ -28,6 +28,9 @@ _COLLECT_S = 60.0
 _SPARE_S = 30.0
 _PER_SCENARIO_S = 20.0
 _LOG_LINES = 12
+_MAX_MEMORY = 4_000_000_000
+#: Where a suite has its own servers, and the recorder is.
+_HERE = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ async def run_scenarios(
     with tempfile.TemporaryDirectory(prefix="harness-scenarios-") as temporary:
         folder = Path(temporary)
         there = ("--provider-url", f"{service.name}={base_url}", "--scenarios-of", service.name)
-        child = await _pytest(context, folder, log, limit_s, *there)
+        child = await _pytest(context, folder, log, limit_s, *there, base_url=base_url)
         ended = {r.test: r for r in read_tests(folder / "tests.ndjson") if isinstance(r, TestEnded)}
         told = read_asked(folder / "asked.ndjson")
     asked = {r.test: r for r in told if isinstance(r, Asked)}
@@ -113,15 +116,22 @@ async def run_scenarios(
     return carried
 
 
-async def _pytest(context: StageContext, folder: Path, log: Path, limit_s: float, *arguments: str) -> ChildResult:
+async def _pytest(
+    context: StageContext, folder: Path, log: Path, limit_s: float, *arguments: str, base_url: str = ""
+) -> ChildResult:
+    """Run pytest on the scenarios; with the address of a provider, guarded: what it answers must not send them elsewhere."""
     suite = context.system.suites.contracts
-    argv = [sys.executable, "-m", "pytest", suite, "-m", "scenario", "-q", "-p", "no:cacheprovider", "-n", "0"]
+    invited = Invitation.to([base_url], (*_HERE, *context.system.runtime.allow_targets))
+    guarded = Guarded(invited, log.parent / INCIDENTS_FILE, _MAX_MEMORY) if base_url else None
+    start = guarded_module("pytest") if guarded else python_module("pytest")
+    argv = [*start, suite, "-m", "scenario", "-q", "-p", "no:cacheprovider", "-n", "0"]
     if not any("schemathesis" in _text(file) for file in (context.root / suite).rglob("*.py")):
         argv += ["-p", "no:schemathesis"]  # its pytest plugin takes two seconds to load
     argv += ["--pact-dir", str(folder / "pacts"), "--harness-report", str(folder / "tests.ndjson")]
     argv += ["--scenario-log", str(folder / "asked.ndjson"), *arguments]
     log.parent.mkdir(parents=True, exist_ok=True)
-    return await run_child(argv, cwd=context.root, log=log, time_limit_s=limit_s)
+    env = guarded.environment() if guarded else None
+    return await run_child(argv, cwd=context.root, log=log, time_limit_s=limit_s, env=env)
 
 
 @dataclass(frozen=True, slots=True)
