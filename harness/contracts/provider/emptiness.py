@@ -13,8 +13,8 @@ from harness.contracts.provider.matchers import rules_of
 
 __all__ = ["any_status", "any_values", "asks_readiness", "checks_nothing", "is_readiness"]
 
-#: What nobody would call alike; a pattern that takes each of them takes anything.
-_PROBES = ("", "x", "0", "-1.5", " ", "é☃", '{"a": 1}', "<>\"'\\", "3f2a9c51d07b4e68", "A" * 40)
+#: What nobody would call alike; a pattern that takes each of them takes anything. Short, so that any pattern can be tried.
+_PROBES = ("", "x", "0", "-1.5", " ", "é☃", '{"a": 1}', "<>\"'\\", "3f2a9c51d07b4e", "A" * 14)
 #: A contract that takes an answer of each of these classes takes whatever happens.
 _CLASSES = frozenset({2, 4, 5})
 #: Pact V4, matcher `statusCode`: the classes a word stands for.
