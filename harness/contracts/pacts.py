@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from harness.contracts.jsontext import loads
+from harness.contracts.jsontext import TooDeepError, loads
 from harness.errors import ConfigError
 from harness.system.files import read_file
 
@@ -132,16 +132,12 @@ def read_pact(file: Path) -> Pact:
         PactError: when it is no such thing; the text does not repeat the file's name.
     """
     try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise PactError(f"is larger than {_MAX_BYTES // 1_000_000} MB")
         raw = loads(read_file(file, limit=_MAX_BYTES))
-    except OSError as error:
-        raise PactError(f"cannot be read: {error.strerror}") from None
     except ConfigError as error:
         raise PactError(error.problem.rstrip(".")) from None
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, PactError):
-            raise
+    except TooDeepError as error:
+        raise PactError(str(error)) from None
+    except ValueError as error:
         raise PactError(f"is not JSON: {error}") from None
     return pact_from_json(raw, file)
 

@@ -29,19 +29,25 @@ class InteractionResult:
     """What came of one interaction.
 
     Args:
-        status: `ok`; `mismatch`: an answer came and was not as agreed; `error`: no answer could be judged.
-        problems: one line for each mismatch.
+        status: `ok`; `mismatch`: an answer came and was not as agreed; `error`: no answer could be judged; `unverified`: the
+            verifier broke off; `uninvited`: what the contract asks for leads away from the provider, so it was not sent.
+        problems: one line for each mismatch, or why there is nothing to judge.
         request, expected, actual: as text, for people; empty where they make no sense or all was well.
         trace_id: W3C trace id that `request` carried; empty where there is none.
     """
 
     key: str
-    status: Literal["ok", "mismatch", "error"]
+    status: Literal["ok", "mismatch", "error", "unverified", "uninvited"]
     problems: tuple[str, ...] = ()
     request: str = ""
     expected: str = ""
     actual: str = ""
     trace_id: str = ""
+
+    @property
+    def judged(self) -> bool:
+        """Whether an answer of the provider was compared with what was agreed."""
+        return self.status in {"ok", "mismatch"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,7 +102,12 @@ def _client(invitation: Invitation, limits: Limits, limit_s: float) -> Iterator[
     except (TimeoutError, httpx.TimeoutException):
         raise FetchError(f"did not come within {limit_s:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
-        raise FetchError(f"cannot be fetched: {str(error) or type(error).__name__}") from None
+        raise FetchError(f"cannot be fetched: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return "nothing listens there" if "refused" in text else text
 
 
 def _follow(client: httpx.Client, url: str, headers: Mapping[str, str], limits: Limits) -> Fetched:

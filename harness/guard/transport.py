@@ -11,8 +11,10 @@ import ssl
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpcore
 import httpx
@@ -127,24 +129,50 @@ def _resolved(host: str, port: int) -> str:
     return host
 
 
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    """One for all: reading the certificates takes longer than many an exchange."""
+    return httpx.create_ssl_context()
+
+
+def _behind(proxy: str, backend: _Backend, connections: int) -> httpcore.HTTPProxy:
+    parts = urlsplit(proxy)
+    credentials = (unquote(parts.username or ""), unquote(parts.password or "")) if parts.username else None
+    return httpcore.HTTPProxy(
+        urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", "")),
+        proxy_auth=credentials,
+        ssl_context=_ssl_context(),
+        proxy_ssl_context=_ssl_context() if parts.scheme == "https" else None,
+        max_connections=None,
+        max_keepalive_connections=connections,
+        network_backend=backend,
+    )
+
+
 class GuardedTransport(httpx.BaseTransport):
     """Sends requests of httpx clients; may be used by several threads at once.
 
     The read time-out of a request is the time for its whole exchange. An answer comes back whole, inflated and within limits;
-    redirects are not followed, and no proxy of the environment is asked.
+    redirects are not followed, and a proxy is asked only when it is given.
 
     Args:
         invitation: where requests may go.
         connections: how many are kept open for each service.
+        proxy: URL of a proxy that carries everything, for who is not under test (a broker, say); empty for none.
     """
 
-    def __init__(self, invitation: Invitation, limits: Limits = LIMITS, connections: int = 10) -> None:
+    def __init__(self, invitation: Invitation, limits: Limits = LIMITS, connections: int = 10, proxy: str = "") -> None:
         self._invitation, self._limits = invitation, limits
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
-            max_connections=None,
-            max_keepalive_connections=connections,
-            network_backend=_Backend(invitation),
+        backend = _Backend(invitation.and_to([proxy]))
+        self._pool: httpcore.ConnectionPool = (
+            _behind(proxy, backend, connections)
+            if proxy
+            else httpcore.ConnectionPool(
+                ssl_context=_ssl_context(),
+                max_connections=None,
+                max_keepalive_connections=connections,
+                network_backend=backend,
+            )
         )
 
     def __enter__(self) -> Self:

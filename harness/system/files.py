@@ -46,12 +46,13 @@ def there(path: Path, shown: str = "") -> bool:
     return _state(path, shown or str(path)) is not None
 
 
-def read_file(path: Path, shown: str = "", *, limit: int = LARGEST) -> bytes:
+def read_file(path: Path, shown: str = "", *, limit: int = LARGEST, piped: bool = False) -> bytes:
     """Read a file of the user's.
 
     Args:
         shown: the path as the user would type it; its name by default.
         limit: the most it may have, in bytes.
+        piped: whether a pipe is fine, because somebody is known to write into it.
 
     Raises:
         ConfigError: when it is not there, is no regular file, is too large, or may not be read.
@@ -60,16 +61,21 @@ def read_file(path: Path, shown: str = "", *, limit: int = LARGEST) -> bytes:
     found = _state(path, shown)
     if found is None:
         raise ConfigError(shown, "", "there is no such file.")
-    _refuse_special(found, shown)
+    if not (piped and stat.S_ISFIFO(found.st_mode)):
+        _refuse_special(found, shown)
+        piped = False
     try:
         # Without waiting: between the look and the opening it may have become a pipe nobody writes to.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            _refuse_special(os.fstat(file.fileno()), shown)
+        flags = os.O_RDONLY | os.O_CLOEXEC | (0 if piped else os.O_NONBLOCK)
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            if not piped:
+                _refuse_special(os.fstat(file.fileno()), shown)
             content = file.read(limit + 1)
     except OSError as error:
         raise ConfigError(shown, "", f"cannot be read: {error.strerror}.") from None
     if len(content) > limit:
-        raise ConfigError(shown, "", f"is too large: at most {limit / 1e6:g} MB are read.")
+        size = max(found.st_size, len(content))
+        raise ConfigError(shown, "", f"is too large: {size / 1e6:.1f} MB, the limit is {limit / 1e6:g} MB.")
     return content
 
 

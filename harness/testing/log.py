@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from harness.contracts.consumer.testlog import CollectionProblem, Session, TestEnded, append
 
 if TYPE_CHECKING:
-    import pytest
-
     from harness.testing.publishing import Outcome
 
 __all__ = ["LogWriter"]
 
 _DETAIL_CHARS = 8000
 _MESSAGE_CHARS = 300
+_NOT_RUN = 20
 
 
 class LogWriter:
@@ -30,8 +32,19 @@ class LogWriter:
         self._phases: dict[str, list[pytest.TestReport]] = {}
         self._skipped: set[str] = set()
         self._ended = 0
+        self._wanted: set[str] = set()
+        self._done: set[str] = set()
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("")
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Remember what is to run; with xdist the controlling process collects nothing itself."""
+        self._wanted.update(item.nodeid for item in session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """The same, as a worker tells it."""
+        self._wanted.update(ids)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Wait for the last phase of a test, then write it down."""
@@ -40,6 +53,7 @@ class LogWriter:
         # A worker that crashed sends a single report whose phase is "???".
         if report.when == "teardown" or report.when not in {"setup", "call"}:
             self._ended += 1
+            self._done.add(report.nodeid)
             append(self._file, _test_ended(self._phases.pop(report.nodeid)))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -64,6 +78,7 @@ class LogWriter:
             append(self._file, published)
         for replayed in outcome.replayed:
             append(self._file, replayed)
+        not_run = sorted(self._wanted - self._done)
         append(
             self._file,
             Session(
@@ -73,6 +88,8 @@ class LogWriter:
                 why_partial=outcome.why_partial,
                 conflicts=outcome.errors,
                 stale=outcome.stale,
+                not_run=tuple(not_run[:_NOT_RUN]),
+                not_run_in_all=len(not_run),
             ),
         )
 

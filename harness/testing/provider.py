@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import httpx
 
-from harness.contracts.provider.relay import exchange
 from harness.contracts.provider.states import StateChange, StateFunction
+from harness.contracts.provider.upstream import exchange
+from harness.guard import address
 
 if TYPE_CHECKING:
     from harness.system.model import Service
@@ -119,6 +120,6 @@ class Provider:
             return self._recorder.nonsense[0], self._recorder.nonsense[1].decode()
         # Not through the recorder: that the stage was set is no call of the scenario.
         headers = {"Content-Type": "application/json", "traceparent": self._recorder.traceparent}
-        url = self._recorder.base_url + path
+        url = address(self._recorder.base_url, path)
         status, _, answer = exchange("POST", url, headers, json.dumps(body).encode(), self.timeout_s)
         return status, answer.decode(errors="replace")

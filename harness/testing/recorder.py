@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import secrets
 import threading
 from collections import deque
@@ -10,6 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
+
+from harness.contracts.provider.upstream import Upstream
+from harness.guard import LIMITS
 
 __all__ = ["Recorder"]
 
@@ -78,24 +80,15 @@ class Recorder:
     def _exchange(
         self, method: str, path: str, headers: list[tuple[str, str]], body: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
-        https = self._base.scheme == "https"
-        kind = http.client.HTTPSConnection if https else http.client.HTTPConnection
-        connection = kind(self._base.hostname or "127.0.0.1", self._base.port, timeout=self._timeout_s)
-        try:
-            connection.putrequest(method, self._base.path + path, skip_accept_encoding=True)
-            for name, value in headers:
-                connection.putheader(name, value)
-            if body or method in {"POST", "PUT", "PATCH"}:
-                connection.putheader("Content-Length", str(len(body)))
-            connection.endheaders(body or None)
-            answer = connection.getresponse()
-            content = answer.read()
-            return answer.status, [(k, v) for k, v in answer.getheaders() if k.lower() not in _HOP], content
-        except (OSError, http.client.HTTPException) as error:
-            said = f"no answer from the provider: {error or type(error).__name__}"
+        own = [("Host", self._base.netloc.rpartition("@")[2]), *headers]
+        if body or method in {"POST", "PUT", "PATCH"}:
+            own.append(("Content-Length", str(len(body))))
+        with Upstream(self.base_url, self._timeout_s, LIMITS.plain_bytes) as provider:
+            got = provider.ask(method, self._base.path + path, own, body or None)
+        if got.problem:
+            said = f"no answer from the provider: {got.problem.removeprefix('no answer: ')}"
             return 502, [("Content-Type", "text/plain")], said.encode()
-        finally:
-            connection.close()
+        return got.status, [(k, v) for k, v in got.headers if k.lower() not in _HOP], got.body
 
 
 def _handler(recorder: Recorder) -> type[BaseHTTPRequestHandler]:

@@ -465,6 +465,33 @@ def _(root: Path) -> StageResult:
     return consume(root, TEST + f"def test_it(pact):{CALL}", test_mail=skipped)
 
 
+@situation("a test that a hook takes away after it was collected", "consumer.cut_short")
+def _(root: Path) -> StageResult:
+    conftest = (
+        "import pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_runtest_protocol(item):\n"
+        "    return True if 'last' in item.name else None\n"
+    )
+    return consume(root, TEST + f"def test_it(pact):{CALL}def test_last():\n    assert False\n", conftest=conftest)
+
+
+@situation("a test that ends pytest as if all was well", "consumer.suite_broken")
+def _(root: Path) -> StageResult:
+    early = "def test_more(pact):\n    pytest.exit('enough', returncode=0)\ndef test_last(pact):\n    assert False\n"
+    return consume(root, TEST + f"def test_it(pact):{CALL}" + early)
+
+
+@situation("pytest says no on its way out, after every test passed", "consumer.suite_broken")
+def _(root: Path) -> StageResult:
+    conftest = "def pytest_sessionfinish(session):\n    session.exitstatus = 1\n"
+    return consume(root, TEST + f"def test_it(pact):{CALL}", conftest=conftest)
+
+
+@situation("a worker that ends as if all was well", "consumer.")
+def _(root: Path) -> StageResult:
+    early = "def test_more(pact):\n    import os\n    os._exit(0)\n"
+    return consume(root, TEST + f"def test_it(pact):{CALL}" + early)
+
+
 @situation("every test an expected failure", "were skipped")
 def _(root: Path) -> StageResult:
     return consume(root, TEST + f"@pytest.mark.xfail\ndef test_it(pact):{CALL}        assert False\n")

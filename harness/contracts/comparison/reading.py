@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.contracts.documents.reading import DocumentError, download
-from harness.contracts.jsontext import loads
+from harness.contracts.jsontext import TooDeepError, loads
 from harness.contracts.pacts import InteractionKind, Pact, PactError, pact_from_json
-from harness.errors import UsageError, did_you_mean
+from harness.errors import ConfigError, UsageError, did_you_mean
+from harness.system.files import read_file
 
 __all__ = ["NamedPact", "read_pacts"]
 
@@ -72,15 +73,14 @@ def _raw(address: str) -> object:
         content = download(address, _MAX_BYTES)
     else:
         try:
-            file = Path(address)
-            if file.stat().st_size > _MAX_BYTES:
-                raise PactError(f"is larger than {_MAX_BYTES // 1_000_000} MB")
-            content = file.read_bytes()
-        except OSError as error:
-            raise PactError(f"cannot be read: {error.strerror}") from None
+            content = read_file(Path(address), limit=_MAX_BYTES)
+        except ConfigError as error:
+            raise PactError(error.problem.rstrip(".")) from None
     try:
         return loads(content)
-    except (ValueError, RecursionError) as error:
+    except TooDeepError as error:
+        raise PactError(str(error)) from None
+    except ValueError as error:
         began = content[:40].decode(errors="replace").lstrip()
         seen = f"; it begins with {began!r}" if began.startswith("<") else ""
         raise PactError(f"is not JSON: {error}{seen}") from None

@@ -202,25 +202,64 @@ def _session_findings(run: _Run, suite: str, pacts: str) -> list[Finding]:
     crashed = not run.tests and not broken and _WORKER_DIED in log_tail(run.child.log, 25)
     if run.session is None or crashed or (run.session.exit_code not in {0, 1, 5} and not broken):
         return [_broken(run, suite)]
+    return (
+        [*_cut_short(run, run.session, suite), *_said_no(run, run.session, suite)]
+        + [
+            Finding(
+                rule="consumer.conflict",
+                severity=Severity.ERROR,
+                title=conflict,
+                place=Place(file=conflict.split("::", 1)[0]) if "::" in conflict else Place(),
+                reproduce=f"pytest {suite}",
+                key=conflict,
+            )
+            for conflict in run.session.conflicts
+        ]
+        + [
+            Finding(
+                rule="consumer.stale_pact",
+                severity=Severity.WARNING,
+                title=f"{Path(file).name} is published, but no consumer test produces it any more",
+                detail="It was left out of this run's contracts. Delete the file, or bring its tests back.",
+                place=Place(file=f"{pacts}/{Path(file).name}"),
+            )
+            for file in run.session.stale
+        ]
+    )
+
+
+def _cut_short(run: _Run, session: Session, suite: str) -> list[Finding]:
+    """Tests that were to run and did not: whoever ended pytest before its time said nothing about them."""
+    if not session.not_run_in_all:
+        return []
+    names = "\n".join(session.not_run)
     return [
         Finding(
-            rule="consumer.conflict",
+            rule="consumer.cut_short",
             severity=Severity.ERROR,
-            title=conflict,
-            place=Place(file=conflict.split("::", 1)[0]) if "::" in conflict else Place(),
+            title=f"pytest ended before {session.not_run_in_all} of its tests had run, such as {session.not_run[0]}",
+            detail=f"{names}\n\n{log_tail(run.child.log, 10)}",
+            place=Place(file=suite),
             reproduce=f"pytest {suite}",
-            key=conflict,
         )
-        for conflict in run.session.conflicts
-    ] + [
+    ]
+
+
+def _said_no(run: _Run, session: Session, suite: str) -> list[Finding]:
+    """An exit code of pytest's that nothing written down explains: a plugin, a hook, an end on the way out."""
+    explained = run.count("failed") or session.conflicts or any(not p.skipped for p in run.collection)
+    code = session.exit_code if run.child.returncode == session.exit_code else run.child.returncode
+    if code in {0, 5} or explained or (session.not_run_in_all and code == 1):
+        return []
+    return [
         Finding(
-            rule="consumer.stale_pact",
-            severity=Severity.WARNING,
-            title=f"{Path(file).name} is published, but no consumer test produces it any more",
-            detail="It was left out of this run's contracts. Delete the file, or bring its tests back.",
-            place=Place(file=f"{pacts}/{Path(file).name}"),
+            rule="consumer.suite_broken",
+            severity=Severity.ERROR,
+            title=f"pytest ended with exit code {code}, although no test in {suite}/ failed",
+            detail=log_tail(run.child.log, 25),
+            place=Place(file=suite),
+            reproduce=f"pytest {suite}",
         )
-        for file in run.session.stale
     ]
 
 

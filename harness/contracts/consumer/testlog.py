@@ -77,6 +77,8 @@ class Session:
         why_partial: why not; empty when complete.
         conflicts: interactions two tests define differently, in words.
         stale: pact files that belong to this suite and that no test of a complete run produced.
+        not_run: ids of tests that were collected and did not end, sorted; a few where there are many.
+        not_run_in_all: how many those are.
     """
 
     exit_code: int
@@ -85,6 +87,8 @@ class Session:
     why_partial: str = ""
     conflicts: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
+    not_run: tuple[str, ...] = ()
+    not_run_in_all: int = 0
     kind: Literal["session"] = "session"
 
 

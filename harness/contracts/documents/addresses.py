@@ -16,13 +16,16 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from harness.contracts.documents.nodes import Node, escape
 from harness.contracts.documents.reading import DocumentError, DocumentKind, decode, download, parse_any
 from harness.contracts.documents.swagger import convert
-from harness.errors import UsageError
+from harness.errors import ConfigError, UsageError
+from harness.system.files import read_file
 
 __all__ = ["Located", "check_references", "read_document"]
 
 _MAX_BYTES = 50_000_000
 _GIT_S = 20.0
 _MAX_FILES = 500
+#: What a shell calls the other end of a pipe: somebody writes there.
+_PIPES = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 _BROUGHT = "x-brought-in"
 #: What stands under these keys is data, in which `$ref` is a word like another.
 _DATA = frozenset({"const", "default", "enum", "example", "examples"})
@@ -104,19 +107,9 @@ def _read(address: str, max_bytes: int) -> bytes:
         return download(address, max_bytes)
     file = Path(address)
     try:
-        if file.is_dir():
-            raise DocumentError("is a folder; a document was expected")
-        if file.stat().st_size > max_bytes:
-            raise DocumentError(_too_large(file.stat().st_size, max_bytes))
-        with file.open("rb") as stream:  # a device or a pipe has no size that could be asked before
-            raw = stream.read(max_bytes + 1)
-    except OSError as error:
-        raise DocumentError(f"cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise DocumentError(f"is no path: {error}") from None
-    if len(raw) > max_bytes:
-        raise DocumentError(_too_large(len(raw), max_bytes))
-    return raw
+        return read_file(file, limit=max_bytes, piped=address.startswith(_PIPES))
+    except ConfigError as error:
+        raise DocumentError(error.problem.rstrip(".")) from None
 
 
 def _too_large(size: int, limit: int) -> str:

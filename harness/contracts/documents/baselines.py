@@ -60,7 +60,8 @@ async def write_baselines(
     for document in documents:
         try:
             address = addresses.get(document.service.name, "") or document.service.url
-            raw = await fetch(document, root=root, address=address, max_bytes=_MAX_BYTES)
+            also = system.runtime.allow_targets
+            raw = await fetch(document, root=root, address=address, max_bytes=_MAX_BYTES, also=also)
             content = render(parse(raw, document.kind))
         except DocumentError as error:
             raise UsageError(f"{document.title} {error}") from None

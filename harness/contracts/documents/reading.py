@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harness.contracts.documents.swagger import convert
-from harness.contracts.jsontext import loads
+from harness.contracts.jsontext import TooDeepError, loads
 from harness.errors import ConfigError
+from harness.guard import Invitation, without_credentials
+from harness.guard import address as join
 from harness.system.auth import resolve
 from harness.system.files import read_file
 from harness.system.model import Service, System
@@ -34,6 +37,7 @@ __all__ = [
 _FETCH_S = 15.0
 _MAX_NODES = 2_000_000
 _MAX_DEPTH = 400
+_SHOWN_BYTES = 300
 
 
 class DocumentKind(StrEnum):
@@ -85,90 +89,65 @@ def baseline_file(folder: Path, service: str, kind: DocumentKind) -> Path:
     return folder / f"{service}.{kind}.json"
 
 
-async def fetch(document: Declared, *, root: Path, address: str, max_bytes: int) -> bytes:
+async def fetch(document: Declared, *, root: Path, address: str, max_bytes: int, also: Iterable[str] = ()) -> bytes:
     """Get a document's bytes: from the running service, from a file below `root`, or from a URL.
 
     Args:
         address: the service's base URL; empty when it does not run.
+        also: hosts, or hosts with a port, that redirects may lead to besides (`runtime.allow_targets`).
 
     Raises:
         DocumentError: when it cannot be had, or is larger than `max_bytes`.
     """
+    import anyio
+
     source = document.source
+    if "://" not in source and not source.startswith("/"):
+        return _of_file(root / source, source, max_bytes)
+    url = source
     if source.startswith("/"):
         if not address:
             raise DocumentError(f"is served at {source}, but the service does not run")
-        return await _download(document, address + source, root, max_bytes)
-    if "://" in source:
-        return await _download(document, source, root, max_bytes)
-    file = root / source
+        url = join(address, source)
+    service = document.service
+    let_in = partial(resolve, service, root) if service.auth else None
+    return await anyio.to_thread.run_sync(
+        partial(_download, url, source, max_bytes, let_in, also), abandon_on_cancel=True
+    )
+
+
+def _of_file(file: Path, shown: str, max_bytes: int) -> bytes:
     try:
-        if file.stat().st_size > max_bytes:
-            raise DocumentError(_too_large(file.stat().st_size, max_bytes))
-        return read_file(file, source, limit=max_bytes)
-    except OSError as error:
-        raise DocumentError(f"cannot be read from {source}: {error.strerror}") from None
+        return read_file(file, shown, limit=max_bytes)
     except ConfigError as error:
-        raise DocumentError(f"cannot be read: {source} {error.problem.rstrip('.')}") from None
-
-
-async def _download(document: Declared, url: str, root: Path, max_bytes: int) -> bytes:
-    import anyio
-    import httpx
-
-    try:
-        with anyio.fail_after(_FETCH_S):
-            async with httpx.AsyncClient(trust_env=False, timeout=_FETCH_S, follow_redirects=True) as client:
-                status, body = await _get(client, url, {}, max_bytes)
-                if status in {401, 403} and document.service.auth:
-                    headers = await anyio.to_thread.run_sync(resolve, document.service, root)
-                    status, body = await _get(client, url, headers, max_bytes)
-    except TimeoutError:
-        raise DocumentError(f"did not come within {_FETCH_S:g} s from {document.source}") from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise DocumentError(f"cannot be fetched from {document.source}: {error or type(error).__name__}") from None
-    if status != 200:
-        raise DocumentError(f"cannot be fetched: {document.source} answered {status}")
-    return body
+        raise DocumentError(f"{error.problem.rstrip('.')} ({shown})") from None
 
 
 def download(url: str, max_bytes: int) -> bytes:
-    """Get a document from a URL, within 15 s in all.
+    """Get a document from a URL, within 15 s in all; redirects are followed on the same host only.
 
     Raises:
         DocumentError: when it cannot be had, or is larger than `max_bytes`.
     """
-    import anyio
-    import httpx
+    return _download(url, "it", max_bytes, None, ())
 
-    async def get() -> tuple[int, bytes]:
-        with anyio.fail_after(_FETCH_S):
-            async with httpx.AsyncClient(trust_env=False, timeout=_FETCH_S, follow_redirects=True) as client:
-                return await _get(client, url, {}, max_bytes)
 
+def _download(
+    url: str, shown: str, max_bytes: int, credentials: Callable[[], Mapping[str, str]] | None, also: Iterable[str]
+) -> bytes:
+    """Get a URL; `shown` is how messages call it."""
+    from harness.guard.fetch import FetchError
+    from harness.guard.fetch import fetch as get
+
+    shown = without_credentials(shown) if "://" in shown else shown
     try:
-        status, body = anyio.run(get)
-    except TimeoutError:
-        raise DocumentError(f"did not come within {_FETCH_S:g} s") from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise DocumentError(f"cannot be fetched: {error or type(error).__name__}") from None
-    if status != 200:
-        raise DocumentError(f"cannot be fetched: it answered {status}")
-    return body
-
-
-async def _get(client: Any, url: str, headers: Mapping[str, str], max_bytes: int) -> tuple[int, bytes]:
-    body = bytearray()
-    async with client.stream("GET", url, headers=headers) as response:
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > max_bytes:
-                raise DocumentError(_too_large(int(response.headers.get("content-length") or len(body)), max_bytes))
-        return int(response.status_code), bytes(body)
-
-
-def _too_large(size: int, limit: int) -> str:
-    return f"is too large: {size / 1e6:.1f} MB, the limit is {limit / 1e6:g} MB ([stages.schema] max_size_mb)"
+        invited = Invitation.to((), also)
+        answer = get(url, limit_s=_FETCH_S, max_bytes=max_bytes, credentials=credentials, invitation=invited)
+    except FetchError as error:
+        raise DocumentError(str(error) if shown == "it" else f"{error} (from {shown})") from None
+    if answer.status != 200:
+        raise DocumentError(f"cannot be fetched: {shown} answered {answer.status}")
+    return answer.body
 
 
 def parse(raw: bytes, kind: DocumentKind) -> dict[str, Any]:
@@ -242,11 +221,11 @@ def decode(raw: bytes) -> object:
 def _decode(raw: bytes) -> object:
     try:
         return loads(raw)
-    except RecursionError:
-        raise DocumentError("is nested too deeply") from None
+    except TooDeepError as error:
+        raise DocumentError(str(error)) from None
     except ValueError as error:
         problem = f"is not JSON: {error}"
-    text = raw.decode(errors="replace").lstrip()
+    text = raw[:_SHOWN_BYTES].decode(errors="replace").lstrip()
     if text[:1] in {"{", "[", "<", ""}:  # JSON gone wrong, or a web page: YAML's message would mislead
         raise DocumentError(problem + (f"; it begins with {text[:40]!r}" if text[:1] == "<" else ""))
     return _decode_yaml(raw, problem)
@@ -259,8 +238,10 @@ def _decode_yaml(raw: bytes, problem: str) -> object:
 
     try:
         value = load(raw)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise DocumentError(f"is neither JSON nor YAML: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise DocumentError("is nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise DocumentError(f"is neither JSON nor YAML: {str(error).splitlines()[0][:_SHOWN_BYTES]}") from None
     if isinstance(value, str):
         raise DocumentError(problem)
     _check_size(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,12 +11,14 @@ import anyio
 
 from harness.contracts.pacts import Interaction, InteractionKind, Pact, write_pact
 from harness.contracts.provider.elements import with_elements
+from harness.contracts.provider.relay import target_of
 from harness.contracts.provider.sharding import Shard, merged, phases, spread
 from harness.contracts.provider.verification import VerificationJob
-from harness.contracts.verified import PactResult, read_results
+from harness.contracts.verified import InteractionResult, PactResult, read_results
 from harness.evidence import to_json
+from harness.guard import INCIDENTS_FILE, Guarded, Invitation, LeadsAwayError, address, guarded_module
 from harness.system.auth import resolve
-from harness.system.children import run_child
+from harness.system.children import log_tail, run_child
 from harness.system.model import Service
 from harness.system.scratch import private_folder
 
@@ -25,7 +26,15 @@ __all__ = ["Verification"]
 
 _PER_INTERACTION_S = 2.0
 _SPARE_S = 30.0
-_MAX_RESTARTS = 20
+#: An answer of 10 MB may become many times as much as pact's values; the rest is for what nobody thought of.
+_MAX_MEMORY = 2_000_000_000
+#: What the log of a process says that did not survive, and what that means.
+_ENDS = (
+    ("memory allocation of", f": it needed more than the {_MAX_MEMORY // 1_000_000_000} GB of memory it may take"),
+    ("MemoryError", f": it needed more than the {_MAX_MEMORY // 1_000_000_000} GB of memory it may take"),
+    ("stack overflow", ": what it compared nests too deeply for it"),
+)
+_MAX_RESTARTS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +64,11 @@ class Verification:
         """Verify; one result for each pact, None where no process came to it."""
         headers = await anyio.to_thread.run_sync(resolve, self.service, self.root)
         ready = [_ready_to_verify(p, self.service, headers) for p in pacts]
+        away = [leading_away(pact, self.base_urls[0]) for pact in ready]
+        sent = [_without(pact, refused) for pact, refused in zip(ready, away, strict=True)]
         several = len(self.base_urls) > 1
-        plan = [spread(ready, len(self.base_urls))] if several else phases(ready, self.processes)
-        found: dict[int, list[PactResult]] = {}
+        plan = [spread(sent, len(self.base_urls))] if several else phases(sent, self.processes)
+        found = {n: [PactResult(file="", interactions=refused)] for n, refused in enumerate(away) if refused}
         # Outside of the run's folder, and gone afterwards: credentials that work are in there.
         with private_folder("harness-pacts-") as temporary, anyio.move_on_after(self.time_limit_s):
             for number, lanes in enumerate(plan):
@@ -86,10 +97,24 @@ class _Lane:
             left = [s for s in waiting if s not in done]
             if timed_out or not left:
                 return
-            # The process ended over the first that has no result (an answer that took all memory, say). In halves it
-            # is found out which interaction that was; the others are still verified.
+            # The process ended over the first that has no result (an answer that took all memory, say), or the verifier
+            # gave up on all of it (a pattern without an end). In halves it is found out which interaction that was; the
+            # others are still verified.
             self.restarts += 1
+            if len(left[0].pact.interactions) == 1:
+                self._blame(left[0])
             waiting = [*left[0].halves(), *left[1:]]
+
+    def _blame(self, shard: Shard) -> None:
+        """Say of an interaction that the process ended over it, as well as it can be told."""
+        said = next((why for sign, why in _ENDS if sign in log_tail(self.verification.log, 40)), "")
+        [interaction] = shard.pact.interactions
+        ended = InteractionResult(
+            key=interaction.key,
+            status="unverified",
+            problems=(f"the verifier did not come to its end with it{said}",),
+        )
+        self.found.setdefault(shard.index, []).append(PactResult(file="", interactions=(ended,)))
 
     async def _child(self, shards: Sequence[Shard]) -> tuple[list[Shard], bool]:
         """Verify in a process; gives the shards it came to the end of, and whether its time was up."""
@@ -108,13 +133,44 @@ class _Lane:
         (folder / "job.json").write_text(to_json(job))
         interactions = sum(len(s.pact.interactions) for s in shards)
         limit_s = _SPARE_S + interactions * (_PER_INTERACTION_S + given.request_timeout_s)
-        argv = [sys.executable, "-m", "harness.contracts.provider.verification", "job.json", "results.ndjson"]
-        ended = await run_child(argv, cwd=folder, log=given.log, time_limit_s=min(given.time_limit_s, limit_s))
+        argv = guarded_module("harness.contracts.provider.verification", "job.json", "results.ndjson")
+        invited = Invitation.to([base_url, job.states_url])
+        guarded = Guarded(invited, given.log.parent / INCIDENTS_FILE, _MAX_MEMORY)
+        ended = await run_child(
+            argv,
+            cwd=folder,
+            log=given.log,
+            time_limit_s=min(given.time_limit_s, limit_s),
+            env=guarded.environment(),
+        )
         results = read_results(folder / "results.ndjson")
         done = [(s, results[f]) for s, f in zip(shards, files, strict=True) if f in results]
-        for shard, result in done:
+        kept = [(s, r) for s, r in done if not _gave_up(s, r)]
+        for shard, result in kept:
             self.found.setdefault(shard.index, []).append(result)
-        return [s for s, _ in done], ended.timed_out
+        return [s for s, _ in kept], ended.timed_out
+
+
+def _gave_up(shard: Shard, result: PactResult) -> bool:
+    """Whether the verifier said nothing about interactions that it may well judge one by one."""
+    return bool(result.error) and not result.interactions and len(shard.pact.interactions) > 1
+
+
+def leading_away(pact: Pact, base_url: str) -> tuple[InteractionResult, ...]:
+    """The interactions of a pact that must not be sent: joined to the provider's address, they lead somewhere else."""
+    found = []
+    for interaction in pact.of_kind(InteractionKind.HTTP):
+        request = interaction.raw.get("request")
+        try:
+            address(base_url, target_of(request if isinstance(request, dict) else {}))
+        except LeadsAwayError as error:
+            found.append(InteractionResult(key=interaction.key, status="uninvited", problems=(str(error),)))
+    return tuple(found)
+
+
+def _without(pact: Pact, refused: Sequence[InteractionResult]) -> Pact:
+    keys = {r.key for r in refused}
+    return replace(pact, interactions=tuple(i for i in pact.interactions if i.key not in keys)) if keys else pact
 
 
 def _ready_to_verify(pact: Pact, service: Service, headers: Mapping[str, str]) -> Pact:

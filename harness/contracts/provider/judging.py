@@ -151,7 +151,7 @@ def judge(
             context.found(finding)
         http = interaction.kind is InteractionKind.HTTP
         vacuous = interaction.description in silent and not http
-        counts[http] += one is not None and one.status != "error" and not vacuous
+        counts[http] += one is not None and one.judged and not vacuous
         kept += one is not None and one.status == "ok" and not vacuous
     return Judged(counts[True], counts[False], kept)
 
@@ -218,6 +218,20 @@ def _on_interaction(
         yield case.finding(
             "not_verified",
             f"{name}: {what} of {pact.consumer} is in the contract, but the verifier did not report on it",
+            interaction=interaction,
+        )
+    elif result.status == "unverified":
+        yield case.finding(
+            "not_verified",
+            f"{name}: {what} of {pact.consumer} was not verified: {result.problems[0]}",
+            interaction=interaction,
+        )
+    elif result.status == "uninvited":
+        yield case.finding(
+            "uninvited",
+            f"the contract of {pact.consumer} with {name} leads away from {name} with {what}: {case.clean(result.problems[0])}",
+            detail="It was not sent. Requests of a contract go to its provider and nowhere else: a path begins with one / and "
+            "holds no control characters.",
             interaction=interaction,
         )
     elif interaction.kind is not InteractionKind.HTTP and interaction.description in silent:

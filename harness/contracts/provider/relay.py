@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 import secrets
-import socket
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -17,15 +14,15 @@ from typing import Any, Literal, Self
 from urllib.parse import urlencode, urlsplit
 
 from harness.contracts.pacts import interaction_key
+from harness.contracts.provider.upstream import exchange
 from harness.contracts.verified import Told
+from harness.guard import address
 
-__all__ = ["Asked", "Relay", "exchange", "send_request"]
+__all__ = ["Asked", "Relay", "send_request", "target_of"]
 
 # pact asks again, for up to two minutes, when a test endpoint answers 5xx; it takes a 4xx as the answer it is.
 _REFUSED = 424
 _BODY_CHARS = 4000
-_MAX_BYTES = 5_000_000
-_SPARE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,61 +171,14 @@ class Relay:
         return Handler
 
 
-def exchange(
-    method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
-) -> tuple[int, dict[str, str], bytes]:
-    """One HTTP exchange; status 0 with the reason as body when no whole answer came.
-
-    Args:
-        timeout_s: the longest the whole exchange may take, in seconds; also for an answer that comes byte by byte.
-    """
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=timeout_s)
-    late = threading.Event()
-    # The time-out of a socket starts anew with every byte; this is the limit for all of them together.
-    limit = threading.Timer(timeout_s, _cut, (connection, late))
-    limit.daemon = True
-    try:
-        connection.connect()
-        limit.start()
-        # Never before the limit for all of it, which knows what had come by then.
-        connection.sock.settimeout(timeout_s + _SPARE_S)
-        path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-        connection.request(method, path, body, dict(headers))
-        answer = connection.getresponse()
-        content = answer.read(_MAX_BYTES + 1)
-        problem = "it ended too early" if answer.length else ""
-        problem = f"its body is longer than {_MAX_BYTES // 1_000_000} MB" if len(content) > _MAX_BYTES else problem
-        problem = f"it was not complete after {timeout_s:g} s" if late.is_set() else problem
-        if not problem:
-            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, content
-        return 0, {}, f"no whole answer: HTTP {answer.status}, but {problem}".encode()
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        is_late = late.is_set() or isinstance(error, TimeoutError)
-        reason = f"none after {timeout_s:g} s" if is_late else str(error) or type(error).__name__
-        return 0, {}, f"no answer: {reason}".encode()
-    finally:
-        limit.cancel()
-        connection.close()
-
-
-def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
-    """End an exchange from outside: whoever reads from its socket sees it end."""
-    late.set()
-    plain: socket.socket | None = connection.sock
-    if plain is not None:
-        with suppress(OSError):
-            # Not the method of a TLS socket, which would take its session away under the reader.
-            socket.socket.shutdown(plain, socket.SHUT_RDWR)
-
-
 def send_request(base_url: str, request: Mapping[str, Any], timeout_s: float, trace_id: str) -> tuple[str, str]:
-    """Send a pact's request under a W3C trace id and return request and response as text."""
-    method, path = str(request.get("method", "GET")).upper(), str(request.get("path", "/"))
-    query = request.get("query")
-    if query:
-        path += "?" + (query if isinstance(query, str) else urlencode(query, doseq=True))
+    """Send a pact's request under a W3C trace id and return request and response as text.
+
+    Raises:
+        LeadsAwayError: when it would go somewhere else than to `base_url`.
+    """
+    method, path = str(request.get("method", "GET")).upper(), target_of(request)
+    url = address(base_url, path)
     headers = {
         k: v if isinstance(v, str) else ", ".join(map(str, v))
         for k, v in (request.get("headers") or {}).items()
@@ -237,9 +187,17 @@ def send_request(base_url: str, request: Mapping[str, Any], timeout_s: float, tr
     # W3C Trace Context, section 3.2: version, trace id, parent id, flags (sampled).
     headers["traceparent"] = f"00-{trace_id}-{secrets.token_hex(8)}-01"
     body = _body(request.get("body"))
-    status, answered, content = exchange(method, base_url.rstrip("/") + path, headers, body, timeout_s)
+    status, answered, content = exchange(method, url, headers, body, timeout_s)
     asked = _as_text(f"{method} {path}", headers, body or b"")
     return asked, _as_text(f"HTTP {status}", answered, content) if status else content.decode(errors="replace")
+
+
+def target_of(request: Mapping[str, Any]) -> str:
+    """Path and query of a pact's request, as they are written."""
+    path, query = str(request.get("path", "/")), request.get("query")
+    if not query:
+        return path
+    return f"{path}?{query if isinstance(query, str) else urlencode(query, doseq=True)}"
 
 
 def _body(body: object) -> bytes | None:

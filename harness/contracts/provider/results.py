@@ -64,7 +64,7 @@ async def publisher_for(context: StageContext) -> Publisher | None:
     broker = context.system.contracts.broker
     if not publishing_asked(broker, os.environ):
         return None
-    access = broker_access(broker, os.environ)
+    access = broker_access(broker, os.environ, context.system.runtime.allow_targets)
     if access is None:
         raise UsageError("results are to be published, but no broker is named: set PACT_BROKER_BASE_URL")
     build = await anyio.to_thread.run_sync(build_of, context.root, os.environ)

@@ -279,7 +279,15 @@ async def _controlled(
         return []
     stated = any(i.states for p in pacts for i in p.interactions)
     asked = states_url if stated else ""
-    return await anyio.to_thread.run_sync(control, service.name, base_url, asked, settings.request_timeout)
+    expected = _statuses(pacts)
+    return await anyio.to_thread.run_sync(control, service.name, base_url, asked, settings.request_timeout, expected)
+
+
+def _statuses(pacts: Sequence[Pact]) -> set[int]:
+    """The statuses that contracts over HTTP ask for."""
+    responses = [i.raw.get("response") for p in pacts for i in p.of_kind(InteractionKind.HTTP)]
+    said = [r.get("status", 200) for r in responses if isinstance(r, Mapping)]
+    return {status for status in said if isinstance(status, int)}
 
 
 def _judge(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from harness.contracts.consumer.testlog import CollectionProblem, TestEnded
 from harness.contracts.consumer.testlog import read as read_tests
+from harness.contracts.provider.emptiness import is_readiness
 from harness.contracts.provider.scenariolog import Asked, Deaf, Planned
 from harness.contracts.provider.scenariolog import read as read_asked
 from harness.evidence import Exchange, Finding, Place, Redactor, Severity
-from harness.system.children import ChildResult, log_tail, run_child
+from harness.guard import INCIDENTS_FILE, Guarded, Invitation, guarded_module
+from harness.system.children import ChildResult, log_tail, python_module, run_child
 from harness.system.scratch import private_folder
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ _COLLECT_S = 60.0
 _SPARE_S = 30.0
 _PER_SCENARIO_S = 20.0
 _LOG_LINES = 12
+_MAX_MEMORY = 4_000_000_000
+#: Where a suite has its own servers, and the recorder is.
+_HERE = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ async def run_scenarios(
     # Outside of the run's folder, and gone afterwards: what was asked holds credentials that work.
     with private_folder("harness-scenarios-") as folder:
         there = ("--provider-url", f"{service.name}={base_url}", "--scenarios-of", service.name)
-        child = await _pytest(context, folder, log, limit_s, *there)
+        child = await _pytest(context, folder, log, limit_s, *there, base_url=base_url)
         ended = {r.test: r for r in read_tests(folder / "tests.ndjson") if isinstance(r, TestEnded)}
         told = read_asked(folder / "asked.ndjson")
     asked = {r.test: r for r in told if isinstance(r, Asked)}
@@ -110,15 +114,22 @@ async def run_scenarios(
     return carried
 
 
-async def _pytest(context: StageContext, folder: Path, log: Path, limit_s: float, *arguments: str) -> ChildResult:
+async def _pytest(
+    context: StageContext, folder: Path, log: Path, limit_s: float, *arguments: str, base_url: str = ""
+) -> ChildResult:
+    """Run pytest on the scenarios; with the address of a provider, guarded: what it answers must not send them elsewhere."""
     suite = context.system.suites.contracts
-    argv = [sys.executable, "-m", "pytest", suite, "-m", "scenario", "-q", "-p", "no:cacheprovider", "-n", "0"]
+    invited = Invitation.to([base_url], (*_HERE, *context.system.runtime.allow_targets))
+    guarded = Guarded(invited, log.parent / INCIDENTS_FILE, _MAX_MEMORY) if base_url else None
+    start = guarded_module("pytest") if guarded else python_module("pytest")
+    argv = [*start, suite, "-m", "scenario", "-q", "-p", "no:cacheprovider", "-n", "0"]
     if not any("schemathesis" in _text(file) for file in (context.root / suite).rglob("*.py")):
         argv += ["-p", "no:schemathesis"]  # its pytest plugin takes two seconds to load
     argv += ["--pact-dir", str(folder / "pacts"), "--harness-report", str(folder / "tests.ndjson")]
     argv += ["--scenario-log", str(folder / "asked.ndjson"), *arguments]
     log.parent.mkdir(parents=True, exist_ok=True)
-    return await run_child(argv, cwd=context.root, log=log, time_limit_s=limit_s)
+    env = guarded.environment() if guarded else None
+    return await run_child(argv, cwd=context.root, log=log, time_limit_s=limit_s, env=env)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +165,25 @@ class _Case:
             return self._finding("scenario_silent", title)
         if ended.outcome == "failed":
             return self._failed(ended, what, provider_log)
+        return self._empty(what)
+
+    def _empty(self, what: str) -> Finding | None:
+        """What makes a scenario that passed worth nothing; None when it shows something."""
         if self.deaf:
             title = f"{what} passes whatever {self.service.name} answers, so it says nothing about it"
             detail = "It passed once more when every answer was 200 with {}, and when every answer was 500: assert something."
             return self._finding("scenario_deaf", title, detail=detail)
+        if self._asks_readiness():
+            title = f"{what} asks {self.service.name} only whether it is ready, so any service that runs passes it"
+            return replace(self._finding("scenario_only_readiness", title), severity=Severity.WARNING)
         return None
+
+    def _asks_readiness(self) -> bool:
+        asked = self.asked
+        if asked is None or asked.calls != len(asked.exchanges):
+            return False  # of so many calls, not all were kept
+        lines = [request.split(" ", 2) for request, _ in asked.exchanges]
+        return all(len(line) > 1 and is_readiness(line[1].split("\n")[0], self.service.ready) for line in lines)
 
     def _failed(self, ended: TestEnded, what: str, provider_log: Path | None) -> Finding:
         clean, asked = _clean(self.context, self.service), self.asked

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.contracts.edges import edge_name
 from harness.contracts.pacts import Interaction, InteractionKind, Pact, file_name
+from harness.contracts.provider.emptiness import any_status, any_values, asks_readiness, checks_nothing
 from harness.evidence import Finding, Place, Severity
 
 if TYPE_CHECKING:
@@ -16,9 +18,13 @@ __all__ = ["vacuous"]
 
 
 def vacuous(system: System, pacts: Sequence[Pact]) -> list[Finding]:
-    """Interactions that expect nothing, and ones that hide behind another of the same name."""
+    """Interactions that expect nothing, that hide behind another of the same name, or that no answer could break."""
     found = []
     for pact in pacts:
+        found += [f for i in pact.interactions if not _is_bare(i) for f in _unbreakable(system, pact, i)]
+        service = system.services.get(pact.provider)
+        if asks_readiness(pact.interactions, service.ready if service else ""):
+            found.append(_only_readiness(system, pact))
         found += [_expects_nothing(system, pact, i) for i in pact.interactions if _is_bare(i)]
         found += [_ambiguous(system, pact, i) for i in _hidden(_asked(system, pact))]
     return found
@@ -45,6 +51,57 @@ def _hidden(interactions: Sequence[Interaction]) -> list[Interaction]:
         if known.raw != interaction.raw:
             hidden.setdefault(interaction.key, interaction)
     return list(hidden.values())
+
+
+def _unbreakable(system: System, pact: Pact, interaction: Interaction) -> Iterator[Finding]:
+    """What of an interaction accepts whatever comes; legitimate where it is meant, and then better left out."""
+    if interaction.pending:
+        return
+    what, answer = f'"{interaction.description}" of {pact.consumer}', interaction.raw.get("response", interaction.raw)
+    if checks_nothing(interaction):
+        yield _warned(
+            system,
+            pact,
+            interaction,
+            "checks_nothing",
+            f"{what} takes any answer of {pact.provider} for kept: any status, and nothing is said of the rest",
+            "No answer could break it, so that it shows nothing. Expect the status the consumer relies on.",
+        )
+    elif interaction.kind is InteractionKind.HTTP and any_status(answer):
+        yield _warned(
+            system,
+            pact,
+            interaction,
+            "any_status",
+            f"{what} takes any status of {pact.provider}, of success as of failure",
+            "A provider that fails would keep it. Expect the status, or the class of statuses, the consumer relies on.",
+        )
+    loose = any_values(answer)
+    if loose:
+        yield _warned(
+            system,
+            pact,
+            interaction,
+            "any_value",
+            f"{what} takes any text of {pact.provider} for {', '.join(loose[:3])}{' and more' if len(loose) > 3 else ''}",
+            "The pattern there accepts every text, so that it checks no more than that it is one: say what the consumer "
+            "relies on, or ask for the type alone (match.str).",
+        )
+
+
+def _only_readiness(system: System, pact: Pact) -> Finding:
+    return _warned(
+        system,
+        pact,
+        pact.interactions[0],
+        "only_readiness",
+        f"the contract of {pact.consumer} with {pact.provider} asks only whether it is ready",
+        "Any service that runs keeps it. Write down what the consumer asks for in its work.",
+    )
+
+
+def _warned(system: System, pact: Pact, interaction: Interaction, rule: str, title: str, detail: str) -> Finding:
+    return replace(_finding(system, pact, interaction, rule, title, detail), severity=Severity.WARNING)
 
 
 def _expects_nothing(system: System, pact: Pact, interaction: Interaction) -> Finding:

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.contracts.pacts import Interaction, InteractionKind, Pact, read_pact, write_pact
 from harness.contracts.provider.front import Front, hidden_location, shown_location
+from harness.contracts.provider.matchers import slow_pattern
 from harness.contracts.provider.relay import Relay, send_request
 from harness.contracts.verified import InteractionResult, PactResult
 from harness.evidence import from_json
@@ -27,7 +26,6 @@ __all__ = ["VerificationJob"]
 _REPLAYS = 20
 _LINES = 50
 _LINE_CHARS = 1000
-_MAX_MEMORY = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +51,10 @@ class VerificationJob:
 def main(argv: list[str]) -> None:
     """Body of the child process."""
     os.environ["PACT_DO_NOT_TRACK"] = "true"
-    # pact reads an answer to its end, whatever its size, until the time-out: an endless one must not take the machine.
-    with suppress(ValueError, OSError):  # a system without this limit
-        resource.setrlimit(resource.RLIMIT_DATA, (_MAX_MEMORY, _MAX_MEMORY))
     job = from_json(VerificationJob, Path(argv[1]).read_bytes())
     _ask_directly()
     relay = Relay(job.states_url, job.messages_url, job.request_timeout_s)
-    with relay, Front(job.base_url) as front, Path(argv[2]).open("a") as out:
+    with relay, Front(job.base_url, job.request_timeout_s) as front, Path(argv[2]).open("a") as out:
         for file in job.pacts:
             out.write(json.dumps(asdict(_verify(job, file, relay, front))) + "\n")
             out.flush()
@@ -86,7 +81,7 @@ def _verify(job: VerificationJob, file: str, relay: Relay, front: Front) -> Pact
         verifier.state_handler(relay.state_url, teardown=True, body=True)
     verifier.set_request_timeout(int(job.request_timeout_s * 1000))
     verifier.set_coloured_output(enabled=False)
-    verifier.add_source(_as_seen(pact, Path(file), front))
+    verifier.add_source(_as_seen(pact, Path(file)))
     error = ""
     try:
         verifier.verify()
@@ -94,19 +89,27 @@ def _verify(job: VerificationJob, file: str, relay: Relay, front: Front) -> Pact
         error = str(failure).replace(front.url, front.base_url)
     results: Mapping[str, Any] = verifier.results
     reported = _match(pact, results.get("interactionResults") or [])
-    found = [_given(_as_told(r, front), relay) for r in reported]
+    found = [_given(_as_told(pact, r, front), relay) for r in reported]
     if found:
         error = ""
+    elif error and len(pact.interactions) == 1:
+        found, error = [_broken_off(pact.interactions[0], error)], ""
     states, messages = relay.told(), relay.empty_messages()
     replayed = [r.key for r in found if r.status != "ok"][:_REPLAYS]
     whole = tuple(_with_evidence(job, pact, r, relay) if r.key in replayed else r for r in found)
     return PactResult(file=file, interactions=whole, states=states, messages=messages, error=error)
 
 
-def _as_seen(pact: Pact, file: Path, front: Front) -> Path:
-    """The pact as a file for the verifier; where redirects come through a front, as they look there."""
-    if front.url == front.base_url:
-        return file
+def _broken_off(interaction: Interaction, error: str) -> InteractionResult:
+    """The verifier gave up and said nothing of an interaction, as it does over a pattern that takes too many steps."""
+    pattern = slow_pattern(interaction.raw.get("response") or interaction.raw)
+    told = f"matching the pattern {pattern} takes too many steps" if pattern else error
+    problem = f"the verifier gave up on it: {told}"
+    return InteractionResult(key=interaction.key, status="unverified", problems=(_short(problem),))
+
+
+def _as_seen(pact: Pact, file: Path) -> Path:
+    """The pact as a file for the verifier; redirects as they look through a front."""
     changed = tuple(
         replace(i, raw={**i.raw, "response": hidden_location(i.raw["response"])})
         if i.kind is InteractionKind.HTTP and isinstance(i.raw.get("response"), dict)
@@ -116,10 +119,15 @@ def _as_seen(pact: Pact, file: Path, front: Front) -> Path:
     return write_pact(replace(pact, interactions=changed), file.parent / "seen")
 
 
-def _as_told(result: InteractionResult, front: Front) -> InteractionResult:
-    """A result in which the front does not show."""
-    problems = (shown_location(p).replace(front.url, front.base_url) for p in result.problems)
-    return replace(result, problems=tuple(problems))
+def _as_told(pact: Pact, result: InteractionResult, front: Front) -> InteractionResult:
+    """A result in which the front does not show, but what it saw does."""
+    problems = tuple(shown_location(p).replace(front.url, front.base_url) for p in result.problems)
+    interaction = next(i for i in pact.interactions if i.key == result.key)
+    request = interaction.raw.get("request")
+    if result.status == "error" and isinstance(request, dict):
+        why = front.problem(str(request.get("method", "GET")), str(request.get("path", "/")))
+        problems = (why, *problems) if why else problems
+    return replace(result, problems=problems)
 
 
 def _match(pact: Pact, results: list[Mapping[str, Any]]) -> list[InteractionResult]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from harness.contracts.compat import Change, compare_asyncapi, compare_openapi
 from harness.contracts.compat.asyncapi import messages
 from harness.contracts.documents.nodes import Node
 from harness.contracts.documents.reading import DocumentError, DocumentKind, in_version_3, parse
+from harness.contracts.schema.patience import within
+from harness.contracts.schema.references import NOWHERE, OutsideError, circle, outside
 
 __all__ = ["Examined", "Problem", "examine", "openapi_problems", "problems_of_asyncapi"]
 
@@ -35,6 +38,7 @@ class Examined:
 
     Args:
         problems: why it is not valid, at most 20.
+        outside: references to other documents, which were not followed, at most 20: pointer, and what stands there.
         baseline_problem: why the baseline cannot be read; empty when it can, or there is none.
         operations: how many operations or messages it has (with those of the baseline, when there is one).
         compared: whether there was a baseline to compare with.
@@ -45,15 +49,26 @@ class Examined:
     baseline_problem: str = ""
     operations: int = 0
     compared: bool = False
+    outside: tuple[Problem, ...] = ()
 
 
-def examine(raw: bytes, kind: DocumentKind, baseline: Path) -> Examined:
+def examine(raw: bytes, kind: DocumentKind, baseline: Path, limit_s: float = 60.0) -> Examined:
     """Check a document and compare it with its baseline; meant for a worker process, as it can take a while.
 
+    Args:
+        limit_s: the longest it may take, in seconds, where it runs in a process's main thread.
+
     Raises:
-        DocumentError: when it cannot be read at all.
+        DocumentError: when it cannot be read at all, or one of its patterns holds the check up.
     """
     written = parse(raw, kind)
+    with within(limit_s, written):
+        examined = _examined(written, kind, baseline)
+    leading = [Problem(pointer, reference) for pointer, reference in outside(written)]
+    return replace(examined, outside=tuple(leading[:_MAX_PROBLEMS]))
+
+
+def _examined(written: Mapping[str, Any], kind: DocumentKind, baseline: Path) -> Examined:
     openapi = kind is DocumentKind.OPENAPI
     problems = tuple(openapi_problems(written) if openapi else problems_of_asyncapi(written))
     content = in_version_3(written)
@@ -75,14 +90,33 @@ def examine(raw: bytes, kind: DocumentKind, baseline: Path) -> Examined:
 def openapi_problems(content: Mapping[str, Any]) -> list[Problem]:
     """What openapi-spec-validator says of a document in OpenAPI 3 or Swagger 2.0, worst first as it comes."""
     found: list[Problem] = []
+    kind = _validator(content)
+    # References to elsewhere are told by `examine`; the validator would fetch them, from whoever they name.
+    local = type(kind.__name__, (kind,), {"resolver_handlers": NOWHERE})
     try:
-        for error in _validator(content)(content).iter_errors():
+        for error in local(content).iter_errors():
             found.extend(_causes(error))
             if len(found) >= _MAX_PROBLEMS:
                 break
+    except RecursionError:
+        found.append(_in_circles(content))
+    except OutsideError as error:
+        if not outside(content):  # it stands where a reference means nothing, in an example say
+            found.append(Problem("", f"{str(error)[:300]} would have to be fetched to check it, which is not done"))
     except Exception as error:  # the validator falls over on references to nowhere and on wrong types
-        found.append(Problem("", f"{type(error).__name__}: {str(error)[:300]}"))
+        if not outside(content):
+            found.append(Problem("", f"{type(error).__name__}: {str(error)[:300]}"))
     return found
+
+
+def _in_circles(content: Mapping[str, Any]) -> Problem:
+    round_about = circle(content)
+    if round_about:
+        return Problem(
+            unquote(round_about[0].removeprefix("#")),
+            f"a $ref leads back to itself and says nothing: {' -> '.join(round_about[:10])}",
+        )
+    return Problem("", "it nests too deeply, or a $ref in it leads back to itself, so that it cannot be checked")
 
 
 def _validator(content: Mapping[str, Any]) -> Any:

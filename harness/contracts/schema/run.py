@@ -24,6 +24,7 @@ from harness.contracts.documents.reading import (
 )
 from harness.contracts.pacts import Pact
 from harness.contracts.schema.checks import Examined, examine
+from harness.contracts.schema.patience import SlowPatternError, may_backtrack
 from harness.contracts.sources import source_for
 from harness.contracts.usage.usage import Usage, usage_of
 from harness.contracts.usage.verdicts import Consequence, Verdicts
@@ -41,6 +42,7 @@ __all__ = ["check_documents"]
 # Up to here a document is checked in well under a second; a process, which can be ended, would take longer to start.
 _SMALL_BYTES = 256_000
 _MAX_PLACES = 20
+_OF_LIMIT = 0.7
 _SEVERITY = {Level.BREAKING: Severity.ERROR, Level.WARNING: Severity.WARNING, Level.COMPATIBLE: Severity.INFO}
 
 
@@ -144,18 +146,22 @@ async def _examine(
         kept.write_bytes(raw)
         tally.artifacts.append(context.artifact(kept, document.title.removeprefix("the "), "application/json"))
         with anyio.move_on_after(settings.check_limit):
-            examined = await _examined(raw, document.kind, baseline)
+            examined = await _examined(raw, document.kind, baseline, settings.check_limit)
+    except SlowPatternError as error:
+        return [_unfinished(document, str(error))]
     except DocumentError as error:
         return [_unreadable(document, str(error))]
     if examined is None:
-        return [_unfinished(document, settings.check_limit, size)]
+        took = f"({size / 1e6:.1f} MB) was not checked to the end within {settings.check_limit:g} s"
+        return [_unfinished(document, took)]
     tally.documents += 1
     tally.operations += examined.operations
     tally.compared += examined.compared
     if not examined.operations:
-        return [*_invalid(document, examined), _empty(document)]
+        return [*_outside(document, examined), *_invalid(document, examined), _empty(document)]
     verdicts = await anyio.to_thread.run_sync(_verdicts, context, settings, document, tally.pacts, baseline, examined)
-    return [*_invalid(document, examined), *_compared(context, document, examined, baseline, verdicts)]
+    told = [*_outside(document, examined), *_invalid(document, examined)]
+    return [*told, *_compared(context, document, examined, baseline, verdicts)]
 
 
 def _verdicts(
@@ -191,15 +197,17 @@ def _strict(system: System, document: Declared, usage: Usage, settings: SchemaSe
     return ""
 
 
-async def _examined(raw: bytes, kind: DocumentKind, baseline: Path) -> Examined:
-    if len(raw) > _SMALL_BYTES:
-        return await anyio.to_process.run_sync(examine, raw, kind, baseline, cancellable=True)
+async def _examined(raw: bytes, kind: DocumentKind, baseline: Path, limit_s: float) -> Examined:
+    if len(raw) > _SMALL_BYTES or may_backtrack(raw):
+        # It is to end before it is ended, and say what held it up.
+        return await anyio.to_process.run_sync(examine, raw, kind, baseline, limit_s * _OF_LIMIT, cancellable=True)
     return await anyio.to_thread.run_sync(examine, raw, kind, baseline, abandon_on_cancel=True)
 
 
 async def _fetched(context: StageContext, settings: SchemaSettings, document: Declared) -> bytes:
     address = context.addresses.get(document.service.name, "") or document.service.url
-    return await fetch(document, root=context.root, address=address, max_bytes=settings.max_size_mb * 1_000_000)
+    limit, also = settings.max_size_mb * 1_000_000, context.system.runtime.allow_targets
+    return await fetch(document, root=context.root, address=address, max_bytes=limit, also=also)
 
 
 def _unreadable(document: Declared, problem: str) -> Finding:
@@ -217,11 +225,11 @@ def _file(document: Declared) -> str:
     return "" if document.source.startswith("/") or "://" in document.source else document.source
 
 
-def _unfinished(document: Declared, limit_s: float, size: int) -> Finding:
+def _unfinished(document: Declared, took: str) -> Finding:
     return Finding(
         rule="schema.unfinished",
         severity=Severity.ERROR,
-        title=f"{document.title} ({size / 1e6:.1f} MB) was not checked to the end within {limit_s:g} s",
+        title=f"{document.title} {took}",
         detail="Nothing is said about its validity and its changes. A longer limit: [stages.schema] check_limit.",
         place=Place(service=document.service.name, file=_file(document)),
         key=document.kind,
@@ -252,6 +260,22 @@ def _invalid(document: Declared, examined: Examined) -> list[Finding]:
             reproduce=f"harness run schema --only service={document.service.name}",
         )
         for problem in examined.problems
+    ]
+
+
+def _outside(document: Declared, examined: Examined) -> list[Finding]:
+    return [
+        Finding(
+            rule="schema.reference_outside",
+            severity=Severity.ERROR,
+            title=f"{document.title} refers to {reference.text}, which is not in it: it was not fetched",
+            detail="What a document names is never asked: it could send the harness, and what it knows, to anybody. What "
+            "depends on it was not checked. Bring it into the document (most tools call that bundling), and refer to it by #/...",
+            place=Place(service=document.service.name, file=_file(document), pointer=reference.pointer),
+            key=f"{document.kind} {reference.text}",
+            reproduce=f"harness run schema --only service={document.service.name}",
+        )
+        for reference in examined.outside
     ]
 
 

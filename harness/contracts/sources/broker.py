@@ -35,23 +35,28 @@ class BrokerAccess:
     Args:
         url: base URL, without credentials.
         authorization: value of the `Authorization` header; empty for none.
+        also: hosts that its links may lead to besides, as `runtime.allow_targets` has them; credentials go to none of them.
     """
 
     url: str
     authorization: str = field(default="", repr=False)
     limit_s: float = 15.0
+    also: Sequence[str] = ()
 
     @property
     def web(self) -> Web:
         """What to ask it with."""
-        return Web(self.url, self.authorization, self.limit_s)
+        return Web(self.url, self.authorization, self.limit_s, also=self.also)
 
 
-def broker_access(broker: Broker, env: Mapping[str, str]) -> BrokerAccess | None:
+def broker_access(broker: Broker, env: Mapping[str, str], also: Sequence[str] = ()) -> BrokerAccess | None:
     """Find the broker of a project; None when it has none.
 
     `PACT_BROKER_BASE_URL` comes before the file; credentials are in `PACT_BROKER_TOKEN`, or in `PACT_BROKER_USERNAME` and
     `PACT_BROKER_PASSWORD`, or in the URL, never in the file.
+
+    Args:
+        also: see `BrokerAccess`.
 
     Raises:
         UsageError: when the address is none.
@@ -70,11 +75,11 @@ def broker_access(broker: Broker, env: Mapping[str, str]) -> BrokerAccess | None
     shielded = f"[{host}]" if ":" in host else host
     plain = urlunsplit((parts.scheme, shielded + port, parts.path.rstrip("/"), "", ""))
     if env.get(_TOKEN):
-        return BrokerAccess(plain, f"Bearer {env[_TOKEN].strip()}")
+        return BrokerAccess(plain, f"Bearer {env[_TOKEN].strip()}", also=also)
     user, password = env.get(_USERNAME) or unquote(user or ""), env.get(_PASSWORD) or unquote(password or "")
     if not user:
-        return BrokerAccess(plain)
-    return BrokerAccess(plain, "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
+        return BrokerAccess(plain, also=also)
+    return BrokerAccess(plain, "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode(), also=also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +251,7 @@ class BrokerSource:
     def _hint(self, answer: Answer) -> str:
         if not self.access.authorization:
             return f"Set {_TOKEN}, or {_USERNAME} and {_PASSWORD}."
-        if not same_origin(answer.url, self.access.url):
+        if not same_origin(answer.url, self.access.url):  # invited by the user, and still somebody else
             return "Credentials are sent to the broker's own address only; set PACT_BROKER_BASE_URL to the one it links to."
         return (
             f"Check {_TOKEN}."

@@ -125,10 +125,10 @@ def source_for(
     env = os.environ if env is None else env
     given = system.contracts
     has_fresh = fresh is not None and any(fresh.glob("*.json"))
-    sources: list[ContractSource] = [_one(s, root, given.authorization_env, env) for s in given.sources]
+    sources: list[ContractSource] = [_one(s, root, system, env) for s in given.sources]
     if not given.sources and not has_fresh:
         sources.append(FolderSource(root / system.suites.pacts, root))
-    access = broker_access(given.broker, env)
+    access = broker_access(given.broker, env, system.runtime.allow_targets)
     if access:
         sources.append(BrokerSource(access, tuple(system.services), given.broker, build_of(root, env).branch))
     over = FolderSource(fresh, root) if fresh is not None and has_fresh else None
@@ -137,7 +137,8 @@ def source_for(
     return CombinedSource(sources, over)
 
 
-def _one(written: str, root: Path, variable: str, env: Mapping[str, str]) -> ContractSource:
+def _one(written: str, root: Path, system: System, env: Mapping[str, str]) -> ContractSource:
+    variable = system.contracts.authorization_env
     scheme, separator, _ = written.partition("://")
     if not separator:
         return PathSource(written, root)
@@ -145,4 +146,4 @@ def _one(written: str, root: Path, variable: str, env: Mapping[str, str]) -> Con
         raise UsageError(f'contracts.sources: "{written}" cannot be read: only files, http and https are')
     if variable and not env.get(variable):
         raise UsageError(f"contracts.authorization_env: the environment variable {variable} is not set")
-    return UrlSource(written, env.get(variable, "") if variable else "")
+    return UrlSource(written, env.get(variable, "") if variable else "", system.runtime.allow_targets)

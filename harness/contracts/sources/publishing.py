@@ -49,7 +49,7 @@ class Outcome:
             return "only a part of it was verified"
         if self.doubt:
             return self.doubt
-        answered = [r for r in self.result.interactions if r.status != "error"] if self.result else []
+        answered = [r for r in self.result.interactions if r.judged] if self.result else []
         return "" if answered else "nothing of it was verified"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
@@ -21,10 +22,12 @@ class UrlSource:
 
     Args:
         authorization: value of the `Authorization` header; empty for none.
+        also: hosts that redirects may lead to besides, as `runtime.allow_targets` has them.
     """
 
     url: str
     authorization: str = field(default="", repr=False)
+    also: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -38,7 +41,7 @@ class UrlSource:
             UsageError: when the server says that there is nothing for us.
             InfrastructureError: when it cannot be reached or fails.
         """
-        answer = anyio.run(Web(self.url, self.authorization).get, self.url)
+        answer = anyio.run(Web(self.url, self.authorization, also=self.also).get, self.url)
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise InfrastructureError(f"the pact at {self.name} cannot be had: its server answered {answer.status}")
         if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from harness.contracts.provider.relay import exchange
+from harness.contracts.provider.upstream import exchange
 from harness.contracts.stage import ProviderStage
 from harness.evidence import StageResult
 from harness.system.config import load_project
@@ -146,11 +146,12 @@ def test_every_misbehaviour_is_one_finding_and_the_good_interaction_is_still_ver
     assert result.work["interactions"] == 1
 
 
-def test_an_answer_of_fifty_megabytes_is_judged_and_not_repeated_in_the_finding(tmp_path: Path) -> None:
+def test_an_answer_of_fifty_megabytes_is_cut_off_with_its_reason(tmp_path: Path) -> None:
     result = badly(tmp_path, "/large", limit="30s")
 
     [finding] = result.findings
-    assert finding.rule == "provider.mismatch"
+    assert finding.rule == "provider.no_answer"
+    assert finding.title.endswith("no whole answer: HTTP 200, but its body is longer than 10 MB")
     assert finding.exchange is not None
     assert finding.exchange.response == "no whole answer: HTTP 200, but its body is longer than 5 MB"
     assert len(str(finding)) < 20_000

@@ -267,7 +267,10 @@ def test_a_service_that_answers_something_else_is_one_finding(tmp_path: Path) ->
         result = check(tmp_path, toml=SERVED, addresses={"orders": url})
 
     assert "cannot be fetched: /openapi.json answered 404" in result.findings[0].title
-    assert "cannot be fetched from /openapi.json" in check(tmp_path, toml=SERVED).findings[0].title
+    assert (
+        "cannot be fetched: nothing listens there (from /openapi.json)"
+        in check(tmp_path, toml=SERVED).findings[0].title
+    )
 
 
 def test_accepted_baselines_are_sorted_and_make_the_stage_pass(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -254,8 +255,12 @@ def test_credentials_stay_with_the_broker_when_a_link_leads_elsewhere() -> None:
         fake.instead["/"] = (200, json.dumps(index).encode(), {})
         elsewhere.token = "secret"
         elsewhere.publish(pact())
-        with pytest.raises(UsageError, match="sent to the broker's own address only"):
+        with pytest.raises(UsageError, match=r"leads elsewhere: .* was not invited"):
             source(fake).contracts()
+        assert elsewhere.seen == []
+        invited = replace(source(fake), access=replace(source(fake).access, also=("127.0.0.1",)))
+        with pytest.raises(UsageError, match="sent to the broker's own address only"):
+            invited.contracts()
 
 
 def test_a_broker_that_is_down_is_told_with_its_address() -> None:
@@ -305,7 +310,7 @@ def test_a_broker_that_hangs_is_given_up_on(first: bytes) -> None:
 
 def test_an_answer_without_end_is_given_up_on_by_its_size() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
-    with raw_server(head, b" " * 1_000_000) as url, pytest.raises(InfrastructureError, match="more than 50 MB"):
+    with raw_server(head, b" " * 1_000_000) as url, pytest.raises(InfrastructureError, match="longer than 50 MB"):
         BrokerSource(BrokerAccess(url, limit_s=30), ("orders",), Broker()).contracts()
 
 

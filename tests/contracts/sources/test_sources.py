@@ -118,7 +118,7 @@ def test_half_a_character_behind_a_url_does_not_stand_in_the_way_of_its_pact(tmp
         ((404, b"", {}), UsageError, "there is no pact at"),
         ((503, b"", {}), InfrastructureError, "answered 503"),
         ((302, b"", {"Location": "/x.json"}), UsageError, "redirects in circles"),
-        ((302, b"", {"Location": "file:///etc/passwd"}), UsageError, "no address that can be asked"),
+        ((302, b"", {"Location": "file:///etc/passwd"}), UsageError, "leads elsewhere: no request goes to"),
     ],
 )
 def test_a_url_that_gives_nothing_is_told(
@@ -140,17 +140,19 @@ def test_a_url_that_answers_a_page_is_among_the_unreadable(tmp_path: Path) -> No
     ]
 
 
-def test_redirects_to_another_host_do_not_carry_the_header(tmp_path: Path) -> None:
+def test_a_redirect_to_another_host_is_not_followed_unless_it_is_invited_and_never_carries_the_header(
+    tmp_path: Path,
+) -> None:
     with broker(token="right") as elsewhere, broker() as web:
         known = elsewhere.publish(APP)
         web.instead["/x.json"] = (307, b"", {"Location": elsewhere.at(known)})
+        asked = f'sources = ["{web.url}/x.json"]\nauthorization_env = "MINE"'
+        with pytest.raises(UsageError, match=r"leads elsewhere: .* was not invited"):
+            read(tmp_path, asked, {}, env={"MINE": "Bearer right"})
+        assert elsewhere.seen == []
+        allowed = '\n[runtime]\nallow_targets = ["127.0.0.1"]'
         with pytest.raises(UsageError, match="answered 401"):
-            read(
-                tmp_path,
-                f'sources = ["{web.url}/x.json"]\nauthorization_env = "MINE"',
-                {},
-                env={"MINE": "Bearer right"},
-            )
+            read(tmp_path, asked + allowed, {}, env={"MINE": "Bearer right"})
 
 
 def test_a_variable_that_is_not_set_is_told(tmp_path: Path) -> None:
