@@ -10,12 +10,35 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["NO_ANSWER", "Answer", "EngineError", "Failure", "OperationTally", "Report", "Step"]
+__all__ = [
+    "AT_WORK_VARIABLE",
+    "NO_ANSWER",
+    "TOO_MUCH",
+    "TOO_MUCH_HEADER",
+    "Answer",
+    "EngineError",
+    "Failure",
+    "OperationTally",
+    "Report",
+    "Step",
+]
 
 #: Our name for a request that got no answer at all; the other checks are Schemathesis' own.
 NO_ANSWER = "no_answer"
+#: Our name for an answer that was not taken whole, see `exchange`.
+TOO_MUCH = "too_much"
+#: Says of such an answer what was too much of it; a service cannot say it by itself.
+TOO_MUCH_HEADER = "x-harness-too-much"
+#: Names the file in which the process keeps the operations that it is at, see `hooks`.
+AT_WORK_VARIABLE = "HARNESS_FUZZ_AT_WORK"
 #: Errors of the network: the request without an answer is in the recording, and is told from there.
-_NETWORK = re.compile(r"Connection|Timeout|ChunkedEncoding|ServerUnavailable|ContentDecoding|RemoteDisconnected")
+_NETWORK = re.compile(
+    r"Connection|AnswerTooLarge|Timeout|ChunkedEncoding|ServerUnavailable|ContentDecoding|RemoteDisconnected"
+)
+#: Checks that look into a body, which is not there where it was not taken.
+_ABOUT_BODIES = frozenset({"response_schema_conformance", "content_type_conformance"})
+#: More of a text or a body is no use to anybody, and a hostile one would fill the memory.
+_LONGEST_TEXT, _LONGEST_BODY = 20_000, 200_000
 _SCHEMA_AT = re.compile(r"Schema at (\S+?):?\s")
 
 
@@ -26,6 +49,11 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
+
+    @property
+    def too_much(self) -> str:
+        """What was too much of it to be taken whole; empty for an answer within limits."""
+        return self.headers.get(TOO_MUCH_HEADER, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +110,7 @@ class Failure:
         """What tells it from other failures of this check on this operation, and is the same in the next run."""
         where = _SCHEMA_AT.search(self.message) if self.check == "response_schema_conformance" else None
         status = str(self.last.answer.status) if self.last.answer else "none"
-        return f"{status} {where[1]}" if where else status
+        return f"{status} {where[1][:200]}" if where else status
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -102,8 +130,9 @@ class EngineError:
 
 @dataclass(slots=True)
 class OperationTally:
-    """What one operation received: cases by phase, answers by status (0: no answer)."""
+    """What one operation received: cases by phase, answers by status (0: no answer), and how often a check looked at one."""
 
+    checks: int = 0
     phases: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
 
@@ -111,6 +140,11 @@ class OperationTally:
     def cases(self) -> int:
         """All cases."""
         return self.phases.total()
+
+    @property
+    def unchecked(self) -> bool:
+        """Whether it was answered, and no check looked at an answer."""
+        return not self.checks and any(self.statuses[s] for s in self.statuses if s)
 
     @property
     def accepted(self) -> bool:
@@ -124,6 +158,9 @@ class Report:
 
     Args:
         recent_limit: how many of the latest requests to remember, newest last.
+        skipped: why Schemathesis did not test an operation, in its own words.
+        said_this_run: whether the present run told of an error.
+        failed_this_run: whether a check failed in the present run.
     """
 
     recent_limit: int = 20
@@ -137,6 +174,9 @@ class Report:
     finished: bool = False
     stop_reason: str = ""
     server_gone: bool = False
+    skipped: dict[str, str] = field(default_factory=dict)
+    said_this_run: bool = False
+    failed_this_run: bool = False
     first_at: float = 0.0
     last_at: float = 0.0
 
@@ -153,15 +193,19 @@ class Report:
     def begin(self) -> None:
         """Forget how the run before ended; what it found stays."""
         self.started = self.finished = self.server_gone = False
+        self.said_this_run = self.failed_this_run = False
         self.stop_reason = self.phase = ""
 
     def feed(self, line: bytes | str) -> None:
         """Take one line of the report; one that is not an event is an error of the engine."""
         try:
             ((kind, event),) = json.loads(line).items()
-        except (ValueError, AttributeError):
-            self.errors.append(EngineError("Report", f"a line that is no event: {line[:200]!r}", "", fatal=True))
-            return
+            self._event(kind, event)
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+            said = bytes(line[:200]) if isinstance(line, bytes) else line[:200]
+            self._add_error(EngineError("Report", f"a line that is no event: {said!r}", "", fatal=True))
+
+    def _event(self, kind: str, event: dict[str, Any]) -> None:
         match kind:
             case "Initialize":
                 self.started = True
@@ -172,19 +216,26 @@ class Report:
             case "NonFatalError":
                 self._error(event)
             case "FatalError":
-                self.errors.append(_engine_error(event.get("exception", {}), "", fatal=True))
+                self._add_error(_engine_error(event.get("exception", {}), "", fatal=True))
             case "EngineFinished":
                 self.finished, self.stop_reason = True, event.get("stop_reason", "")
 
+    def _add_error(self, error: EngineError) -> None:
+        self.said_this_run = True
+        self.errors.append(error)
+
     def _error(self, event: dict[str, Any]) -> None:
         value = event.get("value", {})
+        self.said_this_run = True
         if value.get("type") == "ServerUnavailable":
             self.server_gone = True
         elif not _NETWORK.search(str(value.get("type", ""))):
-            self.errors.append(_engine_error(value, event.get("label", ""), fatal=False))
+            self._add_error(_engine_error(value, event.get("label", ""), fatal=False))
 
     def _scenario(self, event: dict[str, Any]) -> None:
         recorder = event["recorder"]
+        if event.get("skip_reason"):
+            self.skipped[str(event.get("label") or "")] = str(event["skip_reason"])[:_LONGEST_TEXT]
         steps = dict(_steps(recorder))
         for step in steps.values():
             self.first_at, self.last_at = self.first_at or step.at, max(self.last_at, step.at)
@@ -192,10 +243,15 @@ class Report:
             tally.phases[event["phase"]] += 1
             tally.statuses[step.answer.status if step.answer else 0] += 1
             if step.answer is None:
-                message = "the connection ended, or the time limit of the request ran out, before an answer came"
+                message = "the connection ended, or the time limit of the request ran out, before a whole answer came"
                 self._add(Failure(NO_ANSWER, step.operation, "No answer", message, event["phase"], (step,)))
+            elif step.answer.too_much:
+                told = step.answer.too_much
+                self._add(Failure(TOO_MUCH, step.operation, "Too much", told, event["phase"], (step,)))
         self.recent = [*self.recent, *steps.values()][-self.recent_limit :]
         for case_id, checks in recorder.get("checks", {}).items():
+            if case_id in steps:
+                self.operations[steps[case_id].operation].checks += len(checks)
             for check in checks:
                 if check["status"] == "failure":
                     self._failure(event["phase"], case_id, check, steps)
@@ -204,13 +260,20 @@ class Report:
         said = check["failure_info"]["failure"]
         step = steps.get(said.get("case_id") or case_id) or steps.get(case_id)
         if step is None:  # never seen; without its request nothing can be shown or replayed
-            self.errors.append(EngineError(said["type"], said["message"], said["operation"], fatal=False))
+            self._add_error(EngineError(said["type"], _short(said["message"]), said["operation"], fatal=False))
+            return
+        if step.answer is not None and step.answer.too_much and check["name"] in _ABOUT_BODIES:
             return
         led = tuple(s for s in steps.values() if s.at < step.at) if phase == "stateful" else ()
-        self._add(Failure(check["name"], said["operation"], said["title"], said["message"], phase, (*led, step)))
+        self._add(
+            Failure(
+                check["name"], said["operation"], _short(said["title"]), _short(said["message"]), phase, (*led, step)
+            )
+        )
 
     def _add(self, failure: Failure) -> None:
         """Keep the failure that is easiest to follow: fewest steps, then the shortest request."""
+        self.failed_this_run = True
         self.counts[failure.key] += 1
         known = self.failures.get(failure.key)
         if known is None or _effort(failure) < _effort(known):
@@ -222,7 +285,11 @@ def _effort(failure: Failure) -> tuple[int, int]:
 
 
 def _engine_error(value: dict[str, Any], label: str, *, fatal: bool) -> EngineError:
-    return EngineError(str(value.get("type", "Error")), str(value.get("message", "")), label, fatal)
+    return EngineError(_short(value.get("type", "Error")), _short(value.get("message", "")), label or "", fatal)
+
+
+def _short(text: Any) -> str:
+    return str(text)[:_LONGEST_TEXT]
 
 
 def _steps(recorder: dict[str, Any]) -> Iterator[tuple[str, Step]]:
@@ -250,11 +317,12 @@ def _steps(recorder: dict[str, Any]) -> Iterator[tuple[str, Step]]:
 
 def _answer(response: dict[str, Any]) -> Answer:
     headers = {name.lower(): value for name, value in _headers(response.get("headers", {})).items()}
-    return Answer(response["status_code"], headers, _bytes(response.get("content", "")))
+    return Answer(response["status_code"], headers, _bytes(response.get("content", ""))[:_LONGEST_BODY])
 
 
 def _headers(headers: dict[str, Any]) -> dict[str, str]:
-    return {n: ", ".join(map(str, v)) if isinstance(v, list) else str(v) for n, v in headers.items()}
+    joined = {n: ", ".join(map(str, v)) if isinstance(v, list) else str(v) for n, v in headers.items()}
+    return {name: value[:_LONGEST_TEXT] for name, value in joined.items()}
 
 
 def _bytes(value: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
@@ -16,16 +17,24 @@ import anyio
 
 from harness.errors import InfrastructureError, UsageError
 from harness.evidence import Redactor
-from harness.fuzz.events import Report
-from harness.system.children import ChildResult, run_child
+from harness.fuzz.events import AT_WORK_VARIABLE, Report
+from harness.guard import INCIDENTS_FILE, Guarded, Incident, Invitation, Kind, guarded_module, read_incidents
+from harness.system.children import ChildResult, log_tail, run_child
 
-__all__ = ["SchemathesisRun", "warm_up"]
+__all__ = ["Ending", "SchemathesisRun", "warm_up"]
 
 #: Beyond its own time limit: start-up on a busy machine, and the last request's time-out.
 _GRACE_S = 45.0
+#: Beyond its own time limit once it is at work: the last request's time-out, and a slow machine.
+_STUCK_S = 20.0
 _CHUNK_B = 1 << 20
-#: Exit codes of `st run`: 0 nothing found, 1 failures, 2 it could not do its job.
-_TOLD_IN_REPORT = (0, 1)
+#: A scenario with all its answers is one line, as long as this at most; see `hooks`.
+_LINE_B = 48_000_000
+_MEMORY_B = 1_000_000_000
+#: `st run` ends with 1 when it has found something.
+_FOUND = 1
+#: Set in the environment they would send it elsewhere, or be at odds with what it is told.
+_NOT_INHERITED = ("SCHEMATHESIS_BASE_URL", "SCHEMATHESIS_ORIGIN", "SCHEMATHESIS_WAIT_FOR_SCHEMA")
 
 
 #: Makes Hypothesis build its tables of Unicode; takes seconds, which would come out of the first operation's share.
@@ -51,12 +60,30 @@ def _is_warm(cache: Path) -> bool:
     return any(cache.glob("unicode_data/*/codec*"))
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended.
+
+    Args:
+        cut_short: why it may not have done all that it was started for; empty when it has, or its time was up.
+        busy_with: the operations it was at then.
+        in_time: whether it ended before its time was up.
+        log: its own words.
+    """
+
+    cut_short: str
+    busy_with: tuple[str, ...]
+    in_time: bool
+    log: Path
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemathesisRun:
     """One invocation of `st run` against one service.
 
     Args:
-        location: URL or file of the document. base_url: where the service is.
+        location: file of the document. base_url: where the service is.
+        invitation: where its requests, and those of the project's hooks, may go.
         headers: let the caller in.
         phases: of examples, coverage, fuzzing, stateful.
         seconds: its time budget; Schemathesis splits it over phases and operations.
@@ -67,6 +94,7 @@ class SchemathesisRun:
 
     location: str
     base_url: str
+    invitation: Invitation
     headers: Mapping[str, str]
     phases: Sequence[str]
     seconds: float
@@ -80,13 +108,13 @@ class SchemathesisRun:
     checks: Sequence[str] = ()
     exclude_checks: Sequence[str] = ()
     skip_operations: Sequence[str] = ()
+    only_operations: Sequence[str] = ()
     redactor: Redactor = field(default_factory=Redactor)
 
     def command(self, report: Path) -> list[str]:
         """The command line; whoever reads it can type it."""
-        words = [sys.executable, "-m", "schemathesis.cli", "--no-color"]
-        if self.config is not None:
-            words += ["--config-file", str(self.config)]
+        # Without one it would look for one in all the folders above.
+        words = ["--no-color", "--config-file", str(self.config or self._empty_config())]
         words += ["run", self.location, "--url" if _has_path(self.base_url) else "--origin", self.base_url]
         words += ["--phases", ",".join(self.phases), "--max-time", str(max(1, math.ceil(self.seconds)))]
         words += ["--seed", str(self.seed), "--continue-on-failure", "--generation-database", "none"]
@@ -98,17 +126,24 @@ class SchemathesisRun:
             words += ["-H", f"{name}: {value}"]
         for operation in self.skip_operations:
             words += ["--exclude-name", operation]
+        for operation in self.only_operations:
+            words += ["--include-name", operation]
         words += ["--max-examples", str(self.max_examples)] if self.max_examples else []
         words += ["--checks", ",".join(self.checks)] if self.checks else []
         words += ["--exclude-checks", ",".join(self.exclude_checks)] if self.exclude_checks else []
-        return words
+        return guarded_module("schemathesis.cli", *words, first=["harness.fuzz.hooks"])
 
-    async def follow(self, report: Report, tick: Callable[[], None]) -> ChildResult:
+    def _empty_config(self) -> Path:
+        file = self.directory / "schemathesis.toml"
+        file.touch()
+        return file
+
+    async def follow(self, report: Report, tick: Callable[[], None]) -> Ending:
         """Run to the end; `report` is fed as events come, `tick` called after each batch.
 
         Raises:
             UsageError: when Schemathesis refuses its configuration.
-            InfrastructureError: when it broke, or was still busy long after its time.
+            InfrastructureError: when it does not even start.
         """
         log = self.directory / f"{self.label}.log"
         # Schemathesis keeps failing requests, secrets included, in a folder of its own where it is started.
@@ -117,30 +152,58 @@ class SchemathesisRun:
         pipe = scratch / "events"
         os.mkfifo(pipe, 0o600)
         said: deque[str] = deque(maxlen=400)
+        before = set(self._broken())
         report.begin()
+        child: ChildResult | None = None
         try:
             async with _Pipe(pipe) as source, anyio.create_task_group() as tasks:
                 tasks.start_soon(source.pump, report, tick)
-                child = await run_child(
-                    self.command(pipe),
-                    cwd=scratch,
-                    log=log,
-                    time_limit_s=self.seconds + _GRACE_S,
-                    env=self._environment(),
-                    on_line=said.append,
-                )
+                with anyio.CancelScope() as at_work:
+                    tasks.start_soon(self._end_when_stuck, report, at_work)
+                    child = await run_child(
+                        self.command(pipe),
+                        cwd=scratch,
+                        log=log,
+                        time_limit_s=self.seconds + _GRACE_S,
+                        env=self._environment(),
+                        on_line=said.append,
+                    )
                 tasks.cancel_scope.cancel()
                 source.drain(report)
+            busy_with = self._busy_with()
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
             self._keep(log, said)
-        self._check(child, report, said)
-        return child
+        broken = [i.text for i in self._broken() if i not in before]
+        return self._ending(child, report, said, log, broken, busy_with)
 
-    def _environment(self) -> dict[str, str]:
+    async def _end_when_stuck(self, report: Report, at_work: anyio.CancelScope) -> None:
+        """End it when it does not end by itself: code that holds Python's lock cannot see that its time is up."""
+        while not report.started:  # noqa: ASYNC110 - it is told by a child; it sets no event of ours
+            await anyio.sleep(0.1)
+        await anyio.sleep(self.seconds + _STUCK_S)
+        at_work.cancel()
+
+    def _broken(self) -> list[Incident]:
+        return [i for i in read_incidents(self.directory) if i.kind is Kind.BROKE]
+
+    @property
+    def _at_work(self) -> Path:
+        return self.directory / f"{self.label}.tmp" / "at-work"
+
+    def _busy_with(self) -> tuple[str, ...]:
+        try:
+            return tuple(json.loads(self._at_work.read_bytes()))
+        except (OSError, ValueError):
+            return ()
+
+    def _environment(self) -> dict[str, str | None]:
         # Hooks named in schemathesis.toml are modules of the project.
         paths = [str(self.root), os.environ.get("PYTHONPATH", "")]
         return {
+            **dict.fromkeys(_NOT_INHERITED),
+            AT_WORK_VARIABLE: str(self._at_work),
+            **Guarded(self.invitation, self.directory / INCIDENTS_FILE, _MEMORY_B).environment(),
             "PYTHONPATH": os.pathsep.join(p for p in paths if p),
             "HYPOTHESIS_STORAGE_DIRECTORY": str(self.cache),
             "PYTHONHASHSEED": str(self.seed % 2**32),
@@ -152,22 +215,44 @@ class SchemathesisRun:
             errors = log.read_text(errors="replace") if log.exists() else ""
             log.write_text(self.redactor.text("\n".join((*said, errors))), encoding="utf-8", errors="replace")
 
-    def _check(self, child: ChildResult, report: Report, said: Sequence[str]) -> None:
-        if child.timed_out:
-            raise InfrastructureError(
-                f"Schemathesis was still busy {_GRACE_S:g} s after its {self.seconds:.0f} s and was ended; see {child.log}"
-            )
-        if report.finished or any(e.fatal for e in report.errors):
-            return
+    def _ending(
+        self,
+        child: ChildResult | None,
+        report: Report,
+        said: Sequence[str],
+        log: Path,
+        broken: Sequence[str],
+        busy_with: tuple[str, ...],
+    ) -> Ending:
+        cut_short = self._why_cut_short(child, report, broken)
         told = self.redactor.text("\n".join(line for line in list(said)[-12:] if line.strip()))
-        if child.returncode == 2 and not report.started:
+        if child is not None and child.returncode == 2 and not report.started:
             file = self.config.name if self.config else "command line"
             # Below its banner Schemathesis says first that, then why.
             lines = [line.strip() for line in told.splitlines() if line[:1].isalpha() and "Schemathesis v" not in line]
             first = "; ".join(lines[:2]) or f"exit code {child.returncode}"
             raise UsageError(f"Schemathesis refuses its configuration ({file}): {first}\n{told}")
-        if child.returncode not in _TOLD_IN_REPORT or not report.finished:
-            raise InfrastructureError(f"Schemathesis ended with exit code {child.returncode} in the middle:\n{told}")
+        if not report.started:
+            code = f" (exit code {child.returncode})" if child is not None and not child.timed_out else ""
+            raise InfrastructureError(f"Schemathesis did not start{code}; see {log}:\n{told or log_tail(log)}")
+        in_time = child is not None and not child.timed_out and report.stop_reason != "max_time"
+        return Ending(cut_short, busy_with, in_time, log)
+
+    def _why_cut_short(self, child: ChildResult | None, report: Report, broken: Sequence[str]) -> str:
+        if child is None or child.timed_out:
+            return f"it was still busy long after its {self.seconds:.0f} s and was ended"
+        if not report.finished:
+            return f"its report stops in the middle (exit code {child.returncode})"
+        if broken:
+            return broken[0]
+        if report.stop_reason not in {"completed", "max_time", "server_unavailable"}:
+            return f'it stopped for the reason "{report.stop_reason}"'
+        explained = (
+            report.said_this_run or report.server_gone or (child.returncode == _FOUND and report.failed_this_run)
+        )
+        if child.returncode and not explained:
+            return f"it ended with exit code {child.returncode}, and its report does not say why"
+        return ""
 
 
 def _has_path(url: str) -> bool:
@@ -181,6 +266,7 @@ class _Pipe:
 
     def __init__(self, path: Path) -> None:
         self._rest = bytearray()
+        self._too_long = False
         self._read = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         # A writing end of our own: without it the pipe ends whenever Schemathesis closes the file, which it does twice.
         self._write = os.open(path, os.O_WRONLY)
@@ -211,12 +297,20 @@ class _Pipe:
             chunk = os.read(self._read, _CHUNK_B)
         except BlockingIOError:
             return False
-        if b"\n" not in chunk:
-            self._rest += chunk
-            return bool(chunk)
-        *lines, rest = (bytes(self._rest) + chunk).split(b"\n")
-        self._rest = bytearray(rest)
+        *lines, rest = chunk.split(b"\n")
         for line in lines:
-            if line.strip():
-                report.feed(line)
-        return True
+            self._add(line)
+            if self._too_long:
+                report.feed(b"(a line that is too long)")
+            elif self._rest.strip():
+                report.feed(bytes(self._rest))
+            self._rest, self._too_long = bytearray(), False
+        self._add(rest)
+        return bool(chunk)
+
+    def _add(self, piece: bytes) -> None:
+        self._too_long = self._too_long or len(self._rest) + len(piece) > _LINE_B
+        if self._too_long:
+            self._rest = bytearray()
+        else:
+            self._rest += piece

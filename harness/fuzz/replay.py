@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from harness.fuzz.events import NO_ANSWER, Answer, Failure, Step
+from harness.fuzz.events import NO_ANSWER, TOO_MUCH, TOO_MUCH_HEADER, Answer, Failure, Step
+from harness.guard import Invitation, parse_json
 
 if TYPE_CHECKING:
     from requests import Response
@@ -36,13 +37,25 @@ def send(step: Step, base_url: str, limit_s: float = _LIMIT_S) -> Answer | None:
 def _send(step: Step, base_url: str, limit_s: float) -> Response | None:
     import requests  # the client that Schemathesis sends with, so that the bytes on the wire are the same
 
+    from harness.fuzz.exchange import AnswerTooLargeError, LimitedAdapter
+
+    adapter = LimitedAdapter()
+    adapter.whole = True
     try:
         request = requests.Request(step.method, base_url, headers=_encodable(step.headers), data=step.body).prepare()
         request.url = _moved(step.url, base_url)
+        Invitation.to([base_url]).check(request.url)
         with requests.Session() as session:
             session.trust_env = False
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, adapter)
             return session.send(request, timeout=limit_s, allow_redirects=False)
-    except (requests.RequestException, ValueError, UnicodeError):
+    except AnswerTooLargeError as error:
+        without_head = requests.Response()
+        without_head.headers[TOO_MUCH_HEADER] = str(error)
+        without_head.status_code = 0
+        return without_head
+    except (requests.RequestException, ValueError, OSError):
         return None
 
 
@@ -67,17 +80,26 @@ class Replayer:
         self._base_url, self._document = base_url, document
         self._schema: Any = None
 
-    def shows_again(self, failure: Failure) -> bool:
-        """Whether the failure shows in one of two replays of its requests. Blocks; call it in a thread."""
-        return any(self._once(failure) for _ in range(_TIMES))
+    def shows_again(self, failure: Failure) -> Failure | None:
+        """The failure as it showed in one of two replays of its requests; None when it did not. Blocks; call it in a thread."""
+        return next((again for _ in range(_TIMES) if (again := self._once(failure)) is not None), None)
 
-    def _once(self, failure: Failure) -> bool:
+    def _once(self, failure: Failure) -> Failure | None:
         renamed = _Renaming()
         for step in failure.steps[:-1]:
             renamed.learn(step.answer, send(renamed.apply(step), self._base_url))
         response = _send(renamed.apply(failure.last), self._base_url, _LIMIT_S)
+        too_much = response.headers.get(TOO_MUCH_HEADER, "") if response is not None else ""
+        if failure.check in {NO_ANSWER, TOO_MUCH} and too_much:
+            # A head that is too large leaves nothing to record; what it was is only known here.
+            return replace(failure, check=TOO_MUCH, title="Too much", message=too_much)
+        return failure if self._shows(failure, response) else None
+
+    def _shows(self, failure: Failure, response: Response | None) -> bool:
         if response is None or failure.last.answer is None:
             return response is None and failure.check == NO_ANSWER
+        if failure.check == TOO_MUCH:
+            return False
         if failure.check in _ABOUT_THE_ANSWER:
             return self._violates(failure, response)
         return _alike(response.status_code, failure.last.answer.status, failure.check)
@@ -152,8 +174,8 @@ class _Renaming:
 
 def _json(body: bytes | None) -> Any:
     try:
-        return json.loads(body or b"")
-    except (ValueError, RecursionError):
+        return parse_json(body or b"")
+    except ValueError:
         return None
 
 

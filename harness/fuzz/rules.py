@@ -15,12 +15,16 @@ CONFIG_FILE = "schemathesis.toml"
 #: What the stage itself says; the others are named after Schemathesis' checks.
 OWN = frozenset(
     {
+        "fuzz.all_refused",
         "fuzz.crash",
         "fuzz.document",
+        "fuzz.ended_early",
         "fuzz.engine",
         "fuzz.never_accepted",
         "fuzz.never_reached",
+        "fuzz.not_checked",
         "fuzz.not_reproduced",
+        "fuzz.too_much",
         f"fuzz.{NO_ANSWER}",
     }
 )

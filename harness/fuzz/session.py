@@ -12,11 +12,12 @@ import anyio.to_thread
 
 from harness.errors import InfrastructureError, StartError
 from harness.evidence import Finding, Redactor
-from harness.fuzz.events import NO_ANSWER, EngineError, Failure, Report, Step
-from harness.fuzz.process import SchemathesisRun
+from harness.fuzz.events import NO_ANSWER, TOO_MUCH, Failure, Report, Step
+from harness.fuzz.process import Ending, SchemathesisRun
 from harness.fuzz.replay import Replayer, send
 from harness.fuzz.targets import Target
 from harness.fuzz.telling import Teller
+from harness.guard import Invitation
 from harness.system.children import log_tail
 from harness.system.runtime import ProcessRuntime
 
@@ -27,6 +28,8 @@ __all__ = ["Options", "Session", "worth_telling"]
 #: coverage to a third of it, and a slow machine finds less than a fast one.
 _ENUMERATED = ("examples", "coverage")
 _ENDLESS = ("fuzzing", "stateful")
+#: What is done with operations that are tried apart.
+_APART = ("examples", "coverage", "fuzzing")
 #: How much longer than a service's share the enumeration may take, where a document is large or the machine busy.
 _STRETCH = 3.0
 #: What a share of time is meant for, in requests a second. Where coverage went slower (a busy machine, a slow service), the
@@ -35,6 +38,10 @@ _EXPECTED_PACE = 40.0
 _PATIENCE = 4.0
 #: How often to go on, without the operation at fault, after the service has died.
 _REVIVALS = 3
+#: How often to go on, without the operations it was at, after Schemathesis has ended before its time.
+_RESTARTS = 3
+#: How many operations that nothing else has reached are tried alone, and for how long, in seconds.
+_ALONE, _ALONE_S = 5, 3.0
 _SUSPECTS = 5
 _DEATH_S = 1.0
 
@@ -51,6 +58,7 @@ class Options:
     max_examples: int | None = None
     checks: Sequence[str] = ()
     exclude_checks: Sequence[str] = ()
+    allow_targets: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -60,6 +68,9 @@ class Session:
     Args:
         found: takes findings as they come.
         tick: called as work proceeds.
+        deadly: operations that kill the service. culprits: operations at which Schemathesis ended before its time.
+        had_time: whether everything that the document enumerates was got through.
+        ended_early: whether Schemathesis ended before its time.
     """
 
     target: Target
@@ -71,6 +82,9 @@ class Session:
     tick: Callable[[], None]
     report: Report = field(default_factory=Report)
     deadly: set[str] = field(default_factory=set)
+    culprits: set[str] = field(default_factory=set)
+    had_time: bool = True
+    ended_early: bool = False
     doubtful: list[Failure] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     spent_s: float = 0.0
@@ -83,6 +97,28 @@ class Session:
         """Declared operations that received at least one request."""
         return [o for o in self.target.document.operations if o in self.report.operations]
 
+    @property
+    def tested(self) -> list[str]:
+        """Declared operations of which at least one answer was looked at by a check."""
+        return [o for o in self.reached if self.report.operations[o].checks or o in self._failed]
+
+    @property
+    def _failed(self) -> set[str]:
+        return {operation for _, operation, _ in self.report.counts}
+
+    def why_missed(self, operation: str) -> str:
+        """Why an operation received no request, as far as that is known; empty when it is not."""
+        known = (
+            (operation in self.report.skipped, f"Schemathesis says: {self.report.skipped.get(operation)}"),
+            (operation in self.deadly, "it was left out after the service had died of it"),
+            (any(e.label == operation for e in self.report.errors), "Schemathesis could not test it, see there"),
+            (not self.alive, "the service was gone"),
+            (bool(self.broken), "Schemathesis broke"),
+            (operation in self.culprits, "it was left out after Schemathesis had ended at it"),
+            (not self.had_time, "the time was up before its turn"),
+        )
+        return next((why for is_so, why in known if is_so), "")
+
     def elapsed_s(self, now: float) -> float:
         """Seconds since its turn began, at most its share; 0 before."""
         return min(now - self.begun, self.target.seconds) if self.begun else 0.0
@@ -93,6 +129,7 @@ class Session:
         await self._phases(_ENUMERATED, self.target.seconds * _STRETCH)
         rest = self.target.seconds - (time.monotonic() - begun)
         await self._phases(_ENDLESS, max(rest, self.target.seconds / 2) * self._patience())
+        await self._apart()
         for error in self.report.errors:
             if not (self.deadly and error.kind == "NoLinksFound"):  # they went with the operations left out
                 self.found(self.teller.engine(error))
@@ -107,19 +144,73 @@ class Session:
         return min(max(_EXPECTED_PACE / pace, 1.0), _PATIENCE) if pace else 1.0
 
     async def _phases(self, phases: Sequence[str], seconds: float) -> None:
-        for _ in range(_REVIVALS):
-            if not self.alive or self.broken or self.deadly >= set(self.target.document.operations):
+        for _ in range(_REVIVALS + _RESTARTS):
+            left_out = self.deadly | self.culprits
+            if not self.alive or self.broken or left_out >= set(self.target.document.operations):
                 return
-            await self._schemathesis(phases, seconds)
-            if not self._gone():
+            label = f"{phases[-1]}-{len(left_out)}" if left_out else phases[-1]
+            ending = await self._schemathesis(phases, seconds, label, skip=left_out)
+            if phases == _ENUMERATED and ending is not None:
+                self.had_time = ending.in_time
+            if self._gone():
+                if len(self.deadly) >= _REVIVALS:
+                    return
+                await self._crashed()
+            elif ending is None or not ending.cut_short or not self._without(ending):
                 return
-            await self._crashed()
 
-    async def _schemathesis(self, phases: Sequence[str], seconds: float) -> None:
+    def _without(self, ending: Ending) -> bool:
+        """Tell of an early end; whether there is something to leave out, so that the rest can be tried again."""
+        self.ended_early = True
+        declared = set(self.target.document.operations)
+        at = [o for o in ending.busy_with if o in declared]
+        patterns = {o: self.target.document.patterns(o) for o in at}
+        self.found(self.teller.ended_early(ending.cut_short, at, ending.log.name, patterns))
+        fresh = set(at) - self.culprits
+        self.culprits |= fresh
+        return bool(fresh) and len(self.culprits) <= _RESTARTS
+
+    async def _apart(self) -> None:
+        """Try what nothing has reached: all of it together, then one by one, unless there simply was no time for it."""
+        missed = self._missed()
+        if not missed or not (self.had_time or self.ended_early or self._held_up()):
+            return
+        await self._try(missed, "apart", max(self.target.seconds / 2, _ALONE_S))
+        if self.had_time or self.ended_early:
+            for number, operation in enumerate(self._missed()[:_ALONE], 1):
+                await self._try([operation], f"apart-{number}", _ALONE_S)
+
+    def _missed(self) -> list[str]:
+        passed = self.report.operations.keys() | self.deadly | self.culprits | self.report.skipped.keys()
+        return [o for o in self.target.document.operations if o not in passed]
+
+    def _held_up(self) -> bool:
+        """Whether the service held up some requests: it must not get away with the others for that."""
+        return any(check in {NO_ANSWER, TOO_MUCH} for check, *_ in self.report.counts)
+
+    async def _try(self, operations: Sequence[str], label: str, seconds: float) -> None:
+        if not self.alive or self.broken:
+            return
+        ending = await self._schemathesis(_APART, seconds, label, only=operations)
+        if self._gone():
+            await self._crashed()
+        elif ending is not None and ending.cut_short:
+            self._without(ending)
+
+    async def _schemathesis(
+        self,
+        phases: Sequence[str],
+        seconds: float,
+        label: str,
+        *,
+        skip: Iterable[str] = (),
+        only: Sequence[str] = (),
+    ) -> Ending | None:
         o, t = self.options, self.target
         run = SchemathesisRun(
-            location=t.document.location,
+            location=t.document.file,
             base_url=t.base_url,
+            invitation=Invitation.to([t.base_url], o.allow_targets),
             headers=t.auth,
             phases=phases,
             seconds=seconds,
@@ -128,26 +219,23 @@ class Session:
             root=o.root,
             directory=o.directory / t.name,
             cache=o.cache,
-            label=f"{phases[-1]}-{len(self.deadly)}" if self.deadly else phases[-1],
+            label=label,
             max_examples=o.max_examples,
             checks=o.checks,
             exclude_checks=o.exclude_checks,
-            skip_operations=sorted(self.deadly),
+            skip_operations=sorted(skip),
+            only_operations=only,
             redactor=self.redactor,
         )
         begun = time.monotonic()
         try:
-            child = await run.follow(self.report, self.tick)
+            return await run.follow(self.report, self.tick)
         except InfrastructureError as error:
             if not self._gone():
                 self.broken.append(f"{t.name}: {error}")
-            return
+            return None
         finally:
             self.spent_s += time.monotonic() - begun
-        r = self.report
-        if child.returncode and not (r.failures or r.errors or r.server_gone):
-            said = f"it ended with exit code {child.returncode}, and its report does not say why; see {child.log.name}"
-            r.errors.append(EngineError("ExitCode", said, t.name, fatal=True))
 
     def _gone(self) -> bool:
         return self.report.server_gone or self.target.name in self.runtime.died()
@@ -199,8 +287,9 @@ class Session:
         """Tell what shows again; the rest waits for a second chance on a fresh start."""
         replayer = Replayer(self.target.base_url, self.target.document.text)
         for failure in self._worth_telling():
-            if await anyio.to_thread.run_sync(replayer.shows_again, failure):
-                self.tell(failure, reproduced=True)
+            again = await anyio.to_thread.run_sync(replayer.shows_again, failure)
+            if again is not None:
+                self.tell(again, reproduced=True, seen_as=failure)
             else:
                 self.doubtful.append(failure)
             self.tick()
@@ -208,9 +297,9 @@ class Session:
     def _worth_telling(self) -> list[Failure]:
         return worth_telling(list(self.report.failures.values()), self.target.auth)
 
-    def tell(self, failure: Failure, *, reproduced: bool) -> None:
-        """Report one failure."""
-        seen = self.report.counts[failure.key]
+    def tell(self, failure: Failure, *, reproduced: bool, seen_as: Failure | None = None) -> None:
+        """Report one failure, as it showed in the replay; `seen_as` is how it showed before."""
+        seen = self.report.counts[(seen_as or failure).key]
         self.found(self.teller.failure(failure, reproduced=reproduced, seen=seen))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from harness.system.model import Service, System
 from harness.system.tables import Duration, Line, StageSettings, Whole
 
 if TYPE_CHECKING:
+    from harness.fuzz.documents import Document
     from harness.fuzz.session import Session
     from harness.system.runtime import ProcessRuntime
 
@@ -100,10 +102,12 @@ class FuzzStage:
             UsageError: when traffic was not invited, a service does not exist, or `schemathesis.toml` is refused.
             InfrastructureError: when Schemathesis broke and nothing else was found.
         """
+        from harness.fuzz.configuration import check_configuration
         from harness.fuzz.process import warm_up
         from harness.fuzz.targets import candidates, check_invited
 
         settings = context.settings_as(FuzzSettings)
+        check_configuration(context.root / "schemathesis.toml", context.system.runtime)
         services, left = candidates(context.system, context.only, settings.exclude)
         for name, reason in left.items():
             context.note(f"{name} is not fuzzed: {reason}")
@@ -127,12 +131,12 @@ async def _sessions(
 ) -> list[Session]:
     """One for each service whose document can be used, largest first; a document that cannot is a finding."""
     from harness.fuzz.session import Options, Session
-    from harness.fuzz.targets import Target, load_document, shares
+    from harness.fuzz.targets import Target, shares
     from harness.fuzz.telling import Teller
     from harness.system.auth import resolve
 
     services = list(services)
-    documents = {s.name: await load_document(s, runtime.addresses[s.name], context.root) for s in services}
+    documents = {s.name: await anyio.to_thread.run_sync(_document, context, s, runtime) for s in services}
     usable = {n: d for n, d in documents.items() if not d.problem}
     per_service = settings.max_time or _PER_SERVICE_S[context.profile]
     # Somebody who asks for one service wants to see again what a whole run found, where it may have had a larger share.
@@ -147,6 +151,7 @@ async def _sessions(
         max_examples=settings.max_examples,
         checks=settings.checks,
         exclude_checks=settings.exclude_checks,
+        allow_targets=context.system.runtime.allow_targets,
     )
     progress = _Progress(context, sum(seconds.values()) + _OVERHEAD_S * len(usable))
     sessions = []
@@ -163,6 +168,17 @@ async def _sessions(
     sessions.sort(key=lambda s: -s.target.seconds)
     progress.sessions = sessions
     return sessions
+
+
+def _document(context: StageContext, service: Service, runtime: ProcessRuntime) -> Document:
+    from harness.fuzz.documents import load_document
+    from harness.system.auth import resolve
+
+    def credentials() -> Mapping[str, str]:
+        return resolve(service, context.root)
+
+    directory = context.directory / service.name
+    return load_document(service, runtime.addresses[service.name], context.root, directory, credentials)
 
 
 def _cache(context: StageContext) -> Path:
@@ -248,7 +264,7 @@ async def _second_chance(context: StageContext, sessions: list[Session]) -> None
             target = session.target
             replayer = Replayer(runtime.addresses[target.name], target.document.text)
             again = await anyio.to_thread.run_sync(replayer.shows_again, failure)
-            session.tell(failure, reproduced=again)
+            session.tell(again or failure, reproduced=again is not None, seen_as=failure)
 
 
 def _conclude(context: StageContext, sessions: list[Session]) -> StageResult:
@@ -259,9 +275,9 @@ def _conclude(context: StageContext, sessions: list[Session]) -> StageResult:
         for finding in _coverage_findings(session):
             context.found(finding)
     work = {
-        "services": sum(s.report.cases > 0 for s in sessions),
-        "operations": sum(len(s.reached) for s in sessions),
-        "cases": sum(s.report.cases for s in sessions),
+        "services": sum(bool(s.tested) for s in sessions),
+        "operations": sum(len(s.tested) for s in sessions),
+        "cases": sum(s.report.operations[o].cases for s in sessions for o in s.tested),
     }
     reason = f"Schemathesis broke: {'; '.join(broken)}" if broken else ""
     return context.result(
@@ -273,18 +289,35 @@ def _conclude(context: StageContext, sessions: list[Session]) -> StageResult:
 
 
 def _coverage_findings(session: Session) -> Iterator[Finding]:
-    """Declared operations that were never accepted, or never even reached."""
-    declared = session.target.document.operations
-    missed = [o for o in declared if o not in session.report.operations]
+    """Declared operations that were never accepted, never looked at, or never even reached."""
+    declared, report, teller = session.target.document.operations, session.report, session.teller
+    missed = [o for o in declared if o not in report.operations]
+    told = [(o, session.why_missed(o)) for o in missed]
     if len(missed) > _TOLD_ONE_BY_ONE:
-        yield session.teller.many_never_reached(missed, len(declared))
+        yield teller.many_never_reached(missed, len(declared), [*dict.fromkeys(why for _, why in told)])
     else:
-        yield from map(session.teller.never_reached, missed)
-    for operation in declared:
-        tally = session.report.operations.get(operation)
-        if tally is not None and not tally.accepted:
-            statuses = ", ".join(f"{status or 'none'} ({n}x)" for status, n in tally.statuses.most_common(5))
-            yield session.teller.never_accepted(operation, statuses)
+        yield from (teller.never_reached(operation, why) for operation, why in told)
+    reached = session.reached
+    if report.cases and not any(t.checks for t in report.operations.values()):
+        yield teller.not_checked(report.cases)
+    else:
+        yield from (teller.operation_not_checked(o) for o in reached if report.operations[o].unchecked)
+    statuses: Counter[int] = sum((report.operations[o].statuses for o in reached), Counter())
+    if statuses and _all_refused(statuses):
+        yield teller.all_refused(statuses, authenticated=bool(session.target.auth))
+        return
+    for operation in reached:
+        tally = report.operations[operation]
+        if not tally.accepted:
+            seen = ", ".join(f"{status or 'none'} ({n}x)" for status, n in tally.statuses.most_common(5))
+            yield teller.never_accepted(operation, seen)
+
+
+def _all_refused(statuses: Mapping[int, int]) -> bool:
+    """Whether nothing was accepted: refusals only, or one and the same redirect for everything."""
+    if all(400 <= status < 500 for status in statuses):
+        return True
+    return len(statuses) == 1 and all(300 <= status < 400 for status in statuses)
 
 
 def _measures(session: Session) -> Iterator[Measure]:

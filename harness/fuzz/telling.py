@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from harness.evidence import Exchange, Finding, Place, Redactor, Severity
-from harness.fuzz.events import NO_ANSWER, Answer, EngineError, Failure, Step
+from harness.fuzz.events import NO_ANSWER, TOO_MUCH, Answer, EngineError, Failure, Step
 
 __all__ = ["Teller"]
 
@@ -19,6 +19,10 @@ _BRIEF_LIMIT = 90
 _CURL_BODY_LIMIT = 2000
 _CURL_LIMIT = 3000
 _OPERATIONS_SHOWN = 50
+_PATTERNS_SHOWN = 20
+_UNKNOWN = "nobody knows why, also when it was tried alone"
+#: A repetition of what holds a repetition, or an alternative: the usual shape of one that backtracks for ever.
+_NESTED = re.compile(r"[+*}|][^()]{0,50}\)[+*{]")
 _REASON = re.compile(r"^(.*?)(?:\n\s*Reproduce with.*)?$", re.DOTALL)
 
 #: check -> title; `{with_}` is the odd input, `{status}` the answer's status, `{why}` the first line of the message.
@@ -38,6 +42,7 @@ _TITLES = {
     "ignored_auth": "{service} answered {status} to {operation} without valid credentials",
     "object_level_authorization": "{service} gave {operation} to somebody who does not own the resource",
     NO_ANSWER: "{service} gave no answer to {operation}{with_}",
+    TOO_MUCH: "{service} answered {operation} with too much: {why}",
 }
 
 
@@ -173,29 +178,98 @@ class Teller:
             reproduce=self.rerun,
         )
 
-    def never_reached(self, operation: str) -> Finding:
-        """An operation received no case at all."""
+    def never_reached(self, operation: str, why: str) -> Finding:
+        """An operation received no case at all; where nobody knows why, something is wrong with the test itself."""
         return Finding(
             rule="fuzz.never_reached",
-            severity=Severity.WARNING,
-            title=f"{operation} of {self.service} received no request: there was no time, or nothing could be generated",
+            severity=Severity.WARNING if why else Severity.ERROR,
+            title=self._clean(
+                f"{operation} of {self.service} received no request: {why or _UNKNOWN}", _BRIEF_LIMIT * 3
+            ),
             place=Place(service=self.service, operation=operation),
             reproduce=self.rerun,
         )
 
-    def many_never_reached(self, operations: Sequence[str], declared: int) -> Finding:
+    def many_never_reached(self, operations: Sequence[str], declared: int, reasons: Sequence[str]) -> Finding:
         """So many operations received no case that they are told together."""
         shown = operations[:_OPERATIONS_SHOWN]
         more = f"\n... and {len(operations) - len(shown)} more" if len(operations) > len(shown) else ""
+        known = "; or: ".join(reason or _UNKNOWN for reason in reasons[:5])
         return Finding(
             rule="fuzz.never_reached",
-            severity=Severity.WARNING,
-            title=f"{len(operations)} of {declared} operations of {self.service} received no request: there was no time, "
-            "or nothing could be generated",
+            severity=Severity.WARNING if all(reasons) else Severity.ERROR,
+            title=self._clean(
+                f"{len(operations)} of {declared} operations of {self.service} received no request: {known}",
+                _BRIEF_LIMIT * 5,
+            ),
             detail="\n".join(shown) + more + "\nstages.fuzz.max_time in harness.toml gives more time.",
             place=Place(service=self.service),
             reproduce=self.rerun,
             key="many",
+        )
+
+    def ended_early(self, why: str, at: Sequence[str], log: str, patterns: Mapping[str, Sequence[str]]) -> Finding:
+        """Schemathesis ended before it had done what it was started for.
+
+        Args:
+            at: the operations it was busy with then.
+            patterns: their regular expressions.
+        """
+        about = f" at {', '.join(at)}" if at else ""
+        lines = [f"What it would have found from then on is unknown; see {log}."]
+        if at:
+            lines.append("It was started again without, so that this hides nothing of the other operations.")
+        for operation, expressions in patterns.items():
+            if expressions:
+                lines += [f"Patterns of {operation}; one that backtracks for ever keeps it busy without end:"]
+                lines += [f"  {e[:200]}" for e in sorted(expressions, key=lambda e: -_nested(e))[:_PATTERNS_SHOWN]]
+        suspect = next((e for expressions in patterns.values() for e in expressions if _nested(e)), "")
+        blamed = f" (pattern {_brief(suspect)})" if suspect else ""
+        return Finding(
+            rule="fuzz.ended_early",
+            severity=Severity.ERROR,
+            title=self._clean(
+                f"Schemathesis ended before its time on {self.service}{about}{blamed}: {why}", _BRIEF_LIMIT * 4
+            ),
+            detail=self._clean("\n".join(lines)),
+            place=Place(service=self.service, operation=at[0] if len(at) == 1 else ""),
+            reproduce=self.rerun,
+            key=" ".join(sorted(at)),
+        )
+
+    def all_refused(self, statuses: Mapping[int, int], *, authenticated: bool) -> Finding:
+        """Nothing was accepted: what lies behind the refusals was not tested at all."""
+        seen = ", ".join(f"{status} ({n}x)" for status, n in sorted(statuses.items(), key=lambda item: -item[1])[:5])
+        return Finding(
+            rule="fuzz.all_refused",
+            severity=Severity.ERROR,
+            title=f"{self.service} accepted nothing: all its answers were {', '.join(map(str, sorted(statuses)[:5]))}",
+            detail=f"Answers seen: {seen}. {_remedy(set(statuses), self.service, authenticated=authenticated)}",
+            place=Place(service=self.service),
+            reproduce=self.rerun,
+        )
+
+    def not_checked(self, cases: int) -> Finding:
+        """No check looked at any answer."""
+        return Finding(
+            rule="fuzz.not_checked",
+            severity=Severity.ERROR,
+            title=f"no check looked at any of the {cases} answers of {self.service}",
+            detail="Every check is switched off: see stages.fuzz.checks and exclude_checks in harness.toml, and [checks] in "
+            "schemathesis.toml.",
+            place=Place(service=self.service),
+            reproduce=self.rerun,
+        )
+
+    def operation_not_checked(self, operation: str) -> Finding:
+        """No check looked at the answers of one operation."""
+        return Finding(
+            rule="fuzz.not_checked",
+            severity=Severity.WARNING,
+            title=f"no check looked at any answer to {operation} of {self.service}",
+            detail="Checks are switched off for it, or none that is switched on has anything to say of it.",
+            place=Place(service=self.service, operation=operation),
+            reproduce=self.rerun,
         )
 
     def _title(self, failure: Failure) -> str:
@@ -227,6 +301,25 @@ class Teller:
     def _clean(self, text: str, limit: int = _BODY_LIMIT * 2) -> str:
         text = _visible(self.redactor.text(text))
         return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _nested(pattern: str) -> bool:
+    return _NESTED.search(pattern[:2000]) is not None
+
+
+def _remedy(statuses: set[int], service: str, *, authenticated: bool) -> str:
+    """What to set so that requests are let in."""
+    if statuses & {401, 403}:
+        had = "the credentials of" if authenticated else "no credentials are set: see"
+        return f"It lets nobody in with what was sent; {had} services.{service}.auth in harness.toml."
+    if statuses & {404, 405}:
+        return (
+            "Perhaps nothing is where the document says it is: look at its servers, at its paths, and at "
+            f"services.{service}.url (with the path below which the service is)."
+        )
+    if all(300 <= status < 400 for status in statuses):
+        return f"It sends everybody somewhere else, perhaps to log in: see services.{service}.auth and its address."
+    return "Examples or links in the OpenAPI document, or credentials, help to get further than its refusals."
 
 
 def _visible(text: str) -> str:

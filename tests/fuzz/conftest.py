@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def fuzz(root: Path, toml: str, **more: object) -> Fuzzed:
     return Fuzzed(result, [e.text for e in events if isinstance(e, Note)], root)
 
 
-def once(tmp_path_factory: pytest.TempPathFactory, name: str, toml: str) -> Fuzzed:
+def once(tmp_path_factory: pytest.TempPathFactory, name: str, run: Callable[[Path], Fuzzed]) -> Fuzzed:
     """Fuzz once for all workers: the first does it, the others wait and read its result."""
     base = tmp_path_factory.getbasetemp()
     root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"fuzz-{name}"
@@ -59,7 +60,7 @@ def once(tmp_path_factory: pytest.TempPathFactory, name: str, toml: str) -> Fuzz
     with (root / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.exists():
-            fuzzed = fuzz(root, toml)
+            fuzzed = run(root)
             (root / "notes").write_text("\n".join(fuzzed.notes), encoding="utf-8")
             kept.write_text(to_json(fuzzed.result), encoding="utf-8")
     notes = (root / "notes").read_text(encoding="utf-8").splitlines()
@@ -69,10 +70,7 @@ def once(tmp_path_factory: pytest.TempPathFactory, name: str, toml: str) -> Fuzz
 @pytest.fixture(scope="session")
 def victims(tmp_path_factory: pytest.TempPathFactory) -> Fuzzed:
     """Seven services with defects of different kinds, one without a document, one clean."""
-    return once(
-        tmp_path_factory,
-        "victims",
-        "\n".join((
+    toml = "\n".join((
             '[system]\nname = "victims"\nentry = "clean"\n[stages.fuzz]\nmax_time = "3s"',
             service("clean"),
             service("rough", "server_error", "undeclared_status", "hostile"),
@@ -83,5 +81,5 @@ def victims(tmp_path_factory: pytest.TempPathFactory) -> Fuzzed:
             service("homepage", "document_not_json"),
             service("giant", "document_huge"),
             service("silent").replace('openapi = "/openapi.json"', ""),
-        )),
-    )  # fmt: skip
+    ))  # fmt: skip
+    return once(tmp_path_factory, "victims", lambda root: fuzz(root, toml))

@@ -75,8 +75,8 @@ def test_a_request_without_an_answer_is_a_failure_of_its_own() -> None:
 
 
 def test_a_key_nobody_asks_for_is_told_once() -> None:
-    open_door = {"check": "ignored_auth", "status": 200}
-    missing = {
+    open_door: dict[str, Any] = {"check": "ignored_auth", "status": 200}
+    missing: dict[str, Any] = {
         "check": "missing_required_header",
         "status": 200,
         "message": "Got 200 when missing required '{}' header",
@@ -132,7 +132,9 @@ def test_a_service_that_cannot_be_started_again_is_told_with_the_request_it_was_
 
 
 def test_operations_without_a_request_are_one_finding_that_names_some_of_them() -> None:
-    told = Teller("a", Redactor(), "harness run fuzz").many_never_reached([f"GET /{n}" for n in range(9000)], 10_000)
+    told = Teller("a", Redactor(), "harness run fuzz").many_never_reached(
+        [f"GET /{n}" for n in range(9000)], 10_000, ["it was so"]
+    )
 
     assert told.title.startswith("9000 of 10000 operations of a received no request")
     assert told.detail.splitlines()[0] == "GET /0"

@@ -90,7 +90,7 @@ def test_hostile_text_stays_text_and_steers_no_terminal(victims: Fuzzed) -> None
 def test_a_broken_document_is_one_finding_and_the_others_are_fuzzed(victims: Fuzzed) -> None:
     assert [f.rule for f in victims.about("homepage")] == ["fuzz.document"]
     assert "neither JSON nor YAML" in victims.about("homepage")[0].title
-    assert "larger than 10 MB" in victims.about("giant")[0].title
+    assert "longer than 10 MB" in victims.about("giant")[0].title
     assert victims.result.work["services"] == 6
 
 

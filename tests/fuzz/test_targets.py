@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.fuzz.targets import Document, shares
+from harness.fuzz.documents import Document
+from harness.fuzz.targets import shares
 
 
 @given(st.dictionaries(st.text(min_size=1), st.integers(1, 300), min_size=1, max_size=12), st.floats(1, 120))

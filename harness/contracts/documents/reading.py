@@ -120,7 +120,10 @@ def _of_file(file: Path, shown: str, max_bytes: int) -> bytes:
     try:
         return read_file(file, shown, limit=max_bytes)
     except ConfigError as error:
-        raise DocumentError(f"{error.problem.rstrip('.')} ({shown})") from None
+        problem = error.problem.rstrip(".")
+        raise DocumentError(
+            f"{problem} ({shown})" if problem.startswith("is ") else f"cannot be read from {shown}: {problem}"
+        ) from None
 
 
 def download(url: str, max_bytes: int) -> bytes:

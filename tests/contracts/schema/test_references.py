@@ -232,4 +232,4 @@ def test_a_device_is_no_document(tmp_path: Path) -> None:
 
     result = check(tmp_path, "", FILE.replace("orders.json", "zero"))
 
-    assert "no regular file" in result.findings[0].title
+    assert "a regular file was expected" in result.findings[0].title
