@@ -33,19 +33,20 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"report", "testing", "starter", *CAPABILITIES, *BELOW},
 }
 #: The same for the rooms of `contracts`; `stage`, its door, may import all.
-_CONTRACTS = {"jsontext": set(), "pacts": {"jsontext"}, "verified": set(), "edges": {"pacts"}, "settings": set()}
+_CONTRACTS = {"jsontext": set(), "patterns": set(), "pacts": {"jsontext"}, "verified": set()}
+_CONTRACTS |= {"edges": {"pacts"}, "settings": set()}
 CONTRACTS: dict[str, set[str]] = {
     **_CONTRACTS,
     "rules": {"compat"},
     "documents": {"jsontext"},
     "sources": {"pacts", "verified", "jsontext"},
-    "compat": {"documents"},
+    "compat": {"documents", "patterns"},
     "comparison": {"documents", "compat", "pacts", "jsontext"},
     "usage": {"documents", "compat", "pacts"},
     "difference": {"documents", "compat", "usage", "sources", "pacts"},
     "schema": {"documents", "compat", "usage", "sources", "pacts", "settings"},
     "consumer": {"sources", "edges", "pacts", "settings"},
-    "provider": {"consumer", "sources", "verified", "edges", "pacts", "settings"},
+    "provider": {"consumer", "sources", "verified", "edges", "pacts", "patterns", "settings"},
 }
 TARGETS = ("target_system", "contracts", "load", "chaos", "synthetic", "tests")
 #: Names of the record shop's services that mean nothing else here.

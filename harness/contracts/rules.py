@@ -10,6 +10,7 @@ _SCHEMA = frozenset(
         "schema.baseline_unused",
         "schema.invalid",
         "schema.no_baseline",
+        "schema.reference_outside",
         "schema.says_nothing",
         "schema.unfinished",
         "schema.unreadable",
@@ -18,6 +19,7 @@ _SCHEMA = frozenset(
 CONSUMER = frozenset(
     {
         "consumer.conflict",
+        "consumer.cut_short",
         "consumer.file_skipped",
         "consumer.no_contract",
         "consumer.not_collected",
@@ -61,6 +63,13 @@ PROVIDER = frozenset(
         "provider.state_teardown",
         "provider.state_unhandled",
         "provider.states_unchecked",
+        "provider.uninvited",
+        "provider.checks_nothing",
+        "provider.any_status",
+        "provider.any_value",
+        "provider.only_readiness",
+        "provider.scenario_only_readiness",
+        "provider.answers_alike",
         "provider.unknown",
     }
 )

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from harness.contracts.compat.containment.effort import affordable
-from harness.contracts.compat.containment.plain import TooLargeError
 from harness.contracts.pacts import Interaction, InteractionKind
+from harness.contracts.patterns import affordable
 from harness.contracts.provider.matchers import rules_of
 
 __all__ = ["any_status", "any_values", "asks_readiness", "checks_nothing", "is_readiness"]
@@ -69,7 +68,7 @@ def _takes(pattern: object, probes: Iterable[str]) -> bool:
     try:
         longest = max(map(len, probes))
         return affordable(pattern, longest) and all(re.fullmatch(pattern, p, re.DOTALL) for p in probes)
-    except (TooLargeError, re.error, RecursionError, OverflowError):  # it is written for another kind of matcher
+    except (re.error, RecursionError, OverflowError):  # it is written for another kind of matcher
         return False
 
 
