@@ -122,8 +122,6 @@ class SchemathesisRun:
         words += ["--max-redirects", "0"]
         # Health checks speak of slow generation, which is this machine's business, not the service's.
         words += ["--suppress-health-check", "all", "--output-sanitize", "false", "--report-ndjson-path", str(report)]
-        for name, value in self.headers.items():
-            words += ["-H", f"{name}: {value}"]
         for operation in self.skip_operations:
             words += ["--exclude-name", operation]
         for operation in self.only_operations:
@@ -203,11 +201,15 @@ class SchemathesisRun:
         return {
             **dict.fromkeys(_NOT_INHERITED),
             AT_WORK_VARIABLE: str(self._at_work),
-            **Guarded(self.invitation, self.directory / INCIDENTS_FILE, _MEMORY_B).environment(),
+            **self._guarded().environment(),
             "PYTHONPATH": os.pathsep.join(p for p in paths if p),
             "HYPOTHESIS_STORAGE_DIRECTORY": str(self.cache),
             "PYTHONHASHSEED": str(self.seed % 2**32),
         }
+
+    def _guarded(self) -> Guarded:
+        let_in = tuple(word for name, value in self.headers.items() for word in ("-H", f"{name}: {value}"))
+        return Guarded(self.invitation, self.directory / INCIDENTS_FILE, _MEMORY_B, confidential=let_in)
 
     def _keep(self, log: Path, said: Sequence[str]) -> None:
         """Leave the console text, which nobody parses, without the secrets it shows."""

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.guard.incidents import Incident, Kind, report, report_to
@@ -21,6 +21,7 @@ from harness.guard.places import Invitation, Place
 __all__ = ["GUARD_VARIABLE", "PROXY_VARIABLES", "Guarded", "enter", "guarded_module", "main"]
 
 GUARD_VARIABLE = "HARNESS_GUARD"
+_ARGUMENTS_VARIABLE = "HARNESS_GUARD_ARGUMENTS"
 _MEMORY_BYTES = 2_000_000_000
 #: A proxy of the environment is for the outside; what a stage sends goes straight to the system, or nowhere.
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
@@ -33,11 +34,13 @@ class Guarded:
     Args:
         incidents: where it writes down what a guard had to step in for.
         memory_bytes: the most memory it may take for data; 0 for as much as there is.
+        confidential: further arguments, which everybody on this machine could read on a command line.
     """
 
     invitation: Invitation
     incidents: Path
     memory_bytes: int = _MEMORY_BYTES
+    confidential: tuple[str, ...] = field(default=(), repr=False)
 
     def environment(self) -> dict[str, str | None]:
         """The variables to start the process with; None takes one away."""
@@ -51,6 +54,7 @@ class Guarded:
         }
         return {
             GUARD_VARIABLE: json.dumps(told),
+            _ARGUMENTS_VARIABLE: json.dumps(self.confidential),
             **dict.fromkeys(spelt for n in PROXY_VARIABLES for spelt in (n, n.upper())),
         }
 
@@ -117,6 +121,6 @@ def main(arguments: list[str]) -> None:
         importlib.import_module(arguments[1])
         arguments = arguments[2:]
     module, *rest = arguments
-    sys.argv = [module, *rest]
+    sys.argv = [module, *rest, *json.loads(os.environ.pop(_ARGUMENTS_VARIABLE, "[]"))]
     # As `python -m` has it: the folder it was started in is where imports start.
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -159,3 +159,23 @@ def test_a_torn_line_of_incidents_is_passed_over(tmp_path: Path) -> None:
 
 def test_the_python_that_runs_is_the_one_that_started_it() -> None:
     assert guarded_module("locust", "-f", "x", first=["a"])[0] == sys.executable
+
+
+def test_confidential_arguments_are_given_and_stand_on_no_command_line(service: Hostile, tmp_path: Path) -> None:
+    code = "import os, sys\nprint(sys.argv[1:])\nprint(open('/proc/self/cmdline').read())\nprint(dict(os.environ))\n"
+    (tmp_path / "attempt.py").write_text(code)
+    guarded = Guarded(Invitation.to([service.url]), tmp_path / INCIDENTS_FILE, confidential=("-H", "X-Key: secret"))
+    environment = {k: v for k, v in ({**os.environ, **guarded.environment()}).items() if v is not None}
+    done = subprocess.run(
+        guarded_module("attempt", "run"),
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    given, rest = done.stdout.split("\n", 1)
+    assert given == "['run', '-H', 'X-Key: secret']"
+    assert "secret" not in rest
