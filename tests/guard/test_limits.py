@@ -34,6 +34,7 @@ def taken(body: bytes, encoding: str = "", limits: Limits = SMALL, piece: int = 
         ("deflate", zlib.compress(b"x" * 900)),
         ("deflate", zlib.compress(b"x" * 900)[2:-4]),  # without zlib's frame, as many servers send it
     ],
+    ids=["none", "identity", "gzip", "x-gzip", "deflate", "deflate without a frame"],
 )
 def test_a_body_is_taken_whole_and_inflated(encoding: str, packed: bytes) -> None:
     assert taken(packed, encoding) == b"x" * 900
