@@ -1,4 +1,4 @@
-"""Imported before anything else in Locust's process: sees what Locust's own statistics do not tell. Changes nothing it sees.
+"""Imported before anything else in Locust's process: sees what Locust's own statistics do not tell.
 
 What it saw goes into a file of its own when Locust ends: users that only ask in `on_start`, tasks that end in an exception, and
 who redirected a client to where it was refused.
@@ -18,6 +18,7 @@ from locust import TaskSet, User, events
 
 from harness.evidence import to_json
 from harness.guard.redirects import watch_geventhttpclient, watch_requests
+from harness.load.bounded import bound_answers
 from harness.load.seen import SEEN_VARIABLE, Seen
 
 __all__: list[str] = []
@@ -78,6 +79,7 @@ def _leave(**_: Any) -> None:
 
 watch_requests()
 watch_geventhttpclient()
+bound_answers()
 _marked(User)
 _marked(TaskSet)
 for _hook, _listener in (

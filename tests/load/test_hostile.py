@@ -122,6 +122,24 @@ def test_no_answer_takes_the_memory_of_the_machine(tmp_path) -> None:
     assert peak.mb < 500
 
 
+@pytest.mark.parametrize("kind", ["HttpUser", "FastHttpUser"])
+def test_no_answer_to_locust_s_own_users_takes_the_memory_of_the_machine(tmp_path, kind: str) -> None:
+    task = """    @task
+    def go(self):
+        for path in ("/endless", "/bomb"):
+            try:
+                self.client.get(path, name=path)
+            except OSError as error:
+                print("refused", error)
+"""
+    with hostile("/") as service, watched_memory() as peak:
+        result = run(tmp_path, service, USER.format(kind=kind) + task)
+
+    log = (tmp_path / "project/.harness/runs/test/load/locust.log").read_text()
+    assert "/bomb" in "".join(f.title for f in result.findings) + log
+    assert peak.mb < 500
+
+
 @pytest.mark.parametrize(
     ("body", "rule"),
     [("pass", "load.idle_journey"), ("user.get('/x', expect=range(100, 600))", "load.accepts_anything")],
