@@ -42,10 +42,10 @@ def command(
     PACT is a file, a folder, a pattern or a URL; DOCUMENT a file, a URL or git:REVISION:PATH. Exit code 1 when an
     interaction cannot happen as agreed (any error), 0 when all can, 3 when there was nothing to compare.
     """
-    from harness.evidence import Redactor
     from harness.contracts.comparison import Comparator, Severity, read_pacts
     from harness.contracts.documents.addresses import read_document
     from harness.errors import UsageError
+    from harness.evidence import Redactor
     from harness.report.comparison import FORMATS, as_text
 
     named = read_pacts(pacts, provider)
