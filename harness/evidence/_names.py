@@ -124,9 +124,17 @@ _LINE_START = re.compile(r"(?:^|[\r\n]|\\[rn])[ \t<>*-]{0,8}$")
 _FIRST_WORD = re.compile(r"(\w{1,20}) $")
 #: What begins an escape whose end looks like the start of a name.
 _ESCAPES = {"\\", "%"}
+_NEAR = 300
 #: How many names are kept in mind as harmless.
 _REMEMBERED = 10_000
 _SECOND_WORDS = frozenset({"key", "id", "number", "code"})
+
+
+def _near_end(text: str, place: int) -> int:
+    """The end of the line, or of what is looked at of a long one: so much for each place, and not the rest of it again."""
+    far = place + _NEAR
+    line = text.find("\n", place, far)
+    return line if line >= 0 else far
 
 
 class _Pairs:
@@ -200,8 +208,7 @@ class _Pairs:
         if opening and not self._closes(opening, inside=inside):
             return (opening.end(), string_end(text, opening.end(), opening[1])[0], MASK)
         if text[place : place + 1] in {"{", "[", "("} and not inside and not text.startswith(MASK, place):
-            line = _REST_OF_LINE.match(text, place)
-            end = nesting_end(line[0], 0) if line else None
+            end = nesting_end(text[place : _near_end(text, place)], 0)
             if end:
                 return (place, place + end, MASK)
         end = self._value_end(match, place, inside=inside)
@@ -242,7 +249,7 @@ class _Pairs:
 
 _XML = re.compile(
     r"(<(?:[\w.\-]++:)?+([\w.\-]++)(?:\s[^<>\n]{0,500}+)?>|&lt;([\w.\-]++)&gt;)"
-    r"(<!\[CDATA\[[^\]\n]*+\]\]>|[^<&\n]++(?:&(?!lt;)[^<&\n]*+)*+)(?=<|&lt;|\n|$)"
+    r"(<!\[CDATA\[[^\]\n]{0,500}+\]\]>|[^<&\n]++(?:&(?!lt;)[^<&\n]*+)*+)(?=<|&lt;|\n|$)"
 )
 #: `name="x"` of a pair whose other half holds the value: HAR, HTML forms, lists of headers and variables.
 _NAMED = re.compile(rf"(?i:(?:name|key|header|id)(?:{QUOTE})?+\s{{0,4}}+[:=]\s{{0,4}}+)({QUOTE})([\w.\-]++)(?:{QUOTE})")
@@ -258,9 +265,9 @@ _OPTION = re.compile(
 #: "header 'X-Auth-Token': expected 'a' to be equal to 'b'", "$.id_token -> ...": how tools tell of differences.
 _SAID = re.compile(
     rf"(?i:header|field|parameter|cookie|query|metadata|property|attribute|key)s?[ :]{{1,2}}+{QUOTE}([\w.\-]++){QUOTE}"
-    rf"|{QUOTE}([\w.\-]++){QUOTE}(?= (?:with|to have|has|had) (?:the )?value)|\$\.([\w.\-]++)"
+    rf"|(?<!\\){QUOTE}([\w.\-]++){QUOTE}(?= (?:with|to have|has|had) (?:the )?value)|\$\.([\w.\-]++)"
 )
-_QUOTED = re.compile(r"(\\*+[\"'])(?:[^\"'\\\r\n])++\1")
+_QUOTED = re.compile(r"(?<!\\)(\\*+[\"'])(?:[^\"'\\\r\n])++\1")
 _CURL = re.compile(r"(?<![\w/.])curl[ \t][^\r\n]++")
 _CURL_OPTION = re.compile(
     r"(?<=[ \t])((?:-u|-b|-U|--user|--cookie|--proxy-user|--pass|--key-pass|--oauth2-bearer)(?:[ \t]++|=))"
@@ -318,7 +325,7 @@ def _said(text: str, is_secret: Callable[[str], bool]) -> Iterator[tuple[int, in
         if match.start() < done or not is_secret(name):
             continue
         inside = strings.inside(match.start())
-        for value in _QUOTED.finditer(text, match.end(), _REST_OF_LINE.match(text, match.end()).end()):  # type: ignore[union-attr]  # as above
+        for value in _QUOTED.finditer(text, match.end(), _near_end(text, match.end())):
             if inside and value[0][0] == '"':
                 break  # the string it all stands in ends
             start = value.start() + len(value[1])

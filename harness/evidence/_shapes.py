@@ -16,15 +16,14 @@ _PEM = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=\s:,.]|-(?!-{4})|\\++(?![\"']))*+"
     r"(?:-----END [A-Z0-9 ]{0,40}-----)?+"
 )
-_JWT = re.compile(rf"{_START}eyJ[A-Za-z0-9_-]{{5,}}+(?:\.[A-Za-z0-9_-]*+){{1,4}}+")
-_SCHEME = re.compile(
-    r"(?i)(?<![A-Za-z0-9])(bearer|basic)((?:\s|%20|\+){1,3}+)([A-Za-z0-9._~+/%-]{8,}+=*+)(?![A-Za-z0-9])"
-)
+#: Header, payload and signature; whether it has these parts is asked afterwards: a search that fails late starts again.
+_JWT = re.compile(r"eyJ[A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]*+){0,4}+")
+_SCHEME = re.compile(r"(?i)(?<![A-Za-z0-9])(bearer|basic)((?:\s|%20|\+){1,3}+)([A-Za-z0-9._~+/%-]{8,}+=*+)")
 _NO_CREDENTIALS = re.compile(r"(?i)(?:auth|token|scheme|credential|realm|error|challenge)[\w=.-]*")
 _URL = re.compile(
     r"(:(?:\\*+/){2}[^\s:/@?#\"'<>\[\\]*+:)((?:[^\s\"'<>\\]|'(?!$|[\s,)\]}:;'\"])|\\++(?![\"'nrt])[^\s\\])++)"
 )
-_ENCODED_URL = re.compile(r"(?i)(%3a%2f%2f[\w.\-]*+%3a)((?:[^\s&\"'%]|%(?!40))++)(?=%40)")
+_ENCODED_URL = re.compile(r"(?i)(%3a%2f%2f[\w.\-]*+%3a)((?:[^\s&\"'%]|%(?!40)){1,200}+)(?=%40)")
 _KEY = re.compile(
     rf"{_START}(?:(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{{16}}(?![0-9A-Za-z])|gh[pousr]_[A-Za-z0-9]{{20,}}+|github_pat_\w{{20,}}+"
     r"|glpat-[\w-]{18,}+|xox[a-z]-[\w-]{8,}+|xapp-[\w-]{8,}+|[srp]k_(?:live|test)_[A-Za-z0-9]{8,}+|whsec_[A-Za-z0-9+/=]{8,}+"
@@ -66,7 +65,7 @@ def mask_shapes(text: str) -> str:
     if "PRIVATE KEY" in text:
         text = _PEM.sub(MASK, text)
     if "eyJ" in text:
-        text = _JWT.sub(MASK, text)
+        text = _JWT.sub(lambda jwt: MASK if "." in jwt[0][8:] else jwt[0], text)
     if "://" in text or ":\\/" in text:
         text = _URL.sub(_without_password, text)
         text = _WEBHOOK.sub(rf"\1{MASK}", text)
@@ -100,7 +99,8 @@ def _without_password(match: re.Match[str]) -> str:
 
 def _without_credentials(match: re.Match[str]) -> str:
     scheme, blank, value = match.groups()
-    if _NO_CREDENTIALS.fullmatch(value):
+    after = match.string[match.end() : match.end() + 1]
+    if _NO_CREDENTIALS.fullmatch(value) or (value.endswith("=") and after.isalnum()):  # "bearer max_tokens=5"
         return match[0]
     if scheme.lower() == "basic" and not _holds_a_pair(value):
         return match[0]

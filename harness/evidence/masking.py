@@ -20,6 +20,8 @@ __all__ = ["masked", "masked_text"]
 T = TypeVar("T")
 
 _MOST_LINES = 600
+#: Tokens are rarely longer.
+_LONGEST_WORD = 4_000
 _LONGEST = 2_000
 #: Field -> the most characters it may have; all others have `_LONGEST`.
 _LIMITS: Mapping[str, int] = {
@@ -88,11 +90,12 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _whole_words(text: str, *, end: bool = False) -> str:
-    """Without the word the cut went through: half of a secret would not be recognised."""
-    for place in range(1, min(200, len(text))):
+    """Without the word the cut went through, or what there is of a long one: half of a secret would not be recognised."""
+    longest = min(_LONGEST_WORD, len(text) // 4)
+    for place in range(1, longest):
         if text[place if end else -place].isspace():
             return text[place:] if end else text[:-place]
-    return text
+    return text[longest:] if end else text[: len(text) - longest]
 
 
 def _few_lines(text: str) -> str:

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import stat
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -207,7 +208,7 @@ def test_no_canary_is_shown_on_the_terminal(leaky: tuple[Path, subprocess.Comple
 def test_no_canary_is_in_the_store(leaky: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     root, _ = leaky
 
-    with sqlite3.connect(root / ".harness" / "evidence.db") as store:
+    with closing(sqlite3.connect(root / ".harness" / "evidence.db")) as store:
         kept = "\n".join(store.iterdump()).encode()
     assert b"provider." in kept
     assert [origin for origin, canary in CANARIES.items() if any(form in kept for form in forms(canary))] == []
