@@ -63,6 +63,10 @@ class Redactor:
         names = self._own.names | self._shared.names if self._own.names else self._shared.names
         return bool(names) and plain_name(name) in names
 
+    def may_hold(self, text: str) -> bool:
+        """Whether there may be a secret in a text, at a glance: often where there is none, never the other way round."""
+        return self._may_have_names(text) or self.values(text) != text
+
     def _may_have_names(self, text: str) -> bool:
         if may_have_names(text):
             return True

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
@@ -26,6 +27,10 @@ _BLOCK = 16 * 1024
 _DOCUMENT = 4 * 1024 * 1024
 #: The longest line that is taken as one piece.
 _LINE = 8 * 1024 * 1024
+#: A longer line of a log is cut; what it begins with is kept.
+_LONG_LINE, _SHOWN = 200_000, 20_000
+#: Processor time that one sweep may take to look closely, in seconds.
+_PATIENCE_S = 10.0
 _IN_MEMORY = 8 * 1024 * 1024
 _DOCUMENTS = {".json", ".xml", ".html", ".har", ".yaml", ".yml", ".toml"}
 _BEGIN_KEY, _END_KEY = b"PRIVATE KEY-----", b"-----END "
@@ -37,11 +42,11 @@ def sweep(folder: Path, redactor: Redactor | None = None) -> list[str]:
     Returns:
         A line for each file that could not be looked through.
     """
-    redactor = redactor or Redactor()
+    broom = _Broom(redactor or Redactor())
     problems = []
     for file in _files(folder):
         try:
-            _sweep_file(file, redactor)
+            _sweep_file(file, broom)
         except OSError as error:
             problems.append(f"{file} may hold secrets, it could not be looked through: {error.strerror or error}")
     narrow(folder)
@@ -72,7 +77,7 @@ def _files(folder: Path) -> Iterator[Path]:
                     yield file
 
 
-def _sweep_file(path: Path, redactor: Redactor) -> None:
+def _sweep_file(path: Path, broom: _Broom) -> None:
     with path.open("rb") as source:
         start = source.read(8192)
         source.seek(0)
@@ -82,11 +87,9 @@ def _sweep_file(path: Path, redactor: Redactor) -> None:
         document = path.suffix in _DOCUMENTS
         done = 0
         for block in _blocks(source, _DOCUMENT if document else _BLOCK):
-            clean = _clean(block, redactor, document=document)
+            clean = broom.clean(block, document=document)
             if clean != block:
-                rest = (
-                    _clean(b, redactor, document=document) for b in _blocks(source, _DOCUMENT if document else _BLOCK)
-                )
+                rest = (broom.clean(b, document=document) for b in _blocks(source, _DOCUMENT if document else _BLOCK))
                 _rewrite(path, done, chain((clean,), rest))
                 return
             done += len(block)
@@ -121,10 +124,31 @@ def _blocks(source: BinaryIO, size: int) -> Iterator[bytes]:
         yield block
 
 
-def _clean(block: bytes, redactor: Redactor, *, document: bool) -> bytes:
-    text = block.decode("utf-8", "surrogateescape")
-    clean = redactor.text(text) if document else redactor.lines(text)
-    return block if clean is text or clean == text else clean.encode("utf-8", "surrogateescape")
+class _Broom:
+    """Masks pieces, for as long as it has patience: text can be made that takes very long to look through."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor, self._spent_s = redactor, 0.0
+
+    def clean(self, block: bytes, *, document: bool) -> bytes:
+        """A piece without its secrets; where there is no patience left, without whatever might hold one."""
+        text = block.decode("utf-8", "surrogateescape")
+        short = (
+            text if document or len(text) <= _LONG_LINE else "".join(map(_shortened, text.splitlines(keepends=True)))
+        )
+        if self._spent_s > _PATIENCE_S and self._redactor.may_hold(short):
+            return f"[{len(block)} bytes left out: it would take too long to look for secrets in them]\n".encode()
+        begun = time.thread_time()
+        clean = self._redactor.text(short) if document else self._redactor.lines(short)
+        self._spent_s += time.thread_time() - begun
+        return block if clean is text or clean == text else clean.encode("utf-8", "surrogateescape")
+
+
+def _shortened(line: str) -> str:
+    """A line nobody would read to its end, and that may have been made to be long."""
+    if len(line) <= _LONG_LINE:
+        return line
+    return f"{line[:_SHOWN]}… {len(line) - _SHOWN:,} characters left out\n"
 
 
 def _blank_out(path: Path) -> None:

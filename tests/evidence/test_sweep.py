@@ -6,6 +6,8 @@ import json
 import stat
 from pathlib import Path
 
+import pytest
+
 from harness.evidence.redaction import MASK, Redactor
 from harness.evidence.secrets import SHARED
 from harness.evidence.sweep import sweep
@@ -68,3 +70,28 @@ def test_what_was_swept_is_for_its_owner_only_and_links_are_left_alone(tmp_path:
     assert stat.S_IMODE((folder / "file").stat().st_mode) == 0o600
     assert stat.S_IMODE(outside.stat().st_mode) == 0o644
     assert CANARY in outside.read_text()
+
+
+def test_where_patience_is_over_what_might_hold_a_secret_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.evidence.sweep._PATIENCE_S", 0.0)
+    evil = tmp_path / "service.log"
+    evil.write_text(('token=("' * 500 + "\n") * 20 + "harmless\n" * 5000 + "token=canary-at-the-end\n")
+    sweep(tmp_path)
+
+    text = evil.read_text()
+    assert "canary-at-the-end" not in text
+    assert "left out: it would take too long" in text
+    assert "harmless\nharmless" in text
+
+
+def test_a_line_nobody_would_read_is_cut(tmp_path: Path) -> None:
+    log = tmp_path / "service.log"
+    log.write_text("begin " + 'token=("' * 100_000 + " token=canary-in-it\nnext line\n")
+    sweep(tmp_path)
+
+    text = log.read_text()
+    assert text.startswith("begin ")
+    assert text.endswith("characters left out\nnext line\n")
+    assert "canary" not in text
