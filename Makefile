@@ -5,7 +5,7 @@ BIN := .venv/bin
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, os.cpu_count() * 3 // 2))')
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test lint bench pins clean
+.PHONY: help setup run test hostile lint bench pins clean
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -23,6 +23,9 @@ run: setup ## Run the whole pipeline on the record shop; report in out/report.ht
 
 test: setup lint ## Lint, type-check and test the harness and the record shop
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+hostile: setup ## What a hostile service, document or contract may try, alone (part of `make test`)
+	$(BIN)/python -m pytest tests/guard tests/*/test_hostile.py tests/contracts/*/test_hostile.py tests/contracts/schema/test_references.py -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .

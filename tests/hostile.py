@@ -54,10 +54,16 @@ def listener(host: str = ELSEWHERE) -> Iterator[Listener]:
 
 @dataclass
 class Hostile:
-    """What is running: its address, what it sends callers to, how many requests it was sent."""
+    """What is running: its address, where it sends callers, the heads of the requests it was sent.
+
+    Args:
+        elsewhere: what `/a` names as the next address, and where redirects lead.
+        targets: what `/a/0`, `/a/1` and so on name.
+    """
 
     url: str
     elsewhere: str
+    targets: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
 
@@ -130,12 +136,18 @@ def _answer(made: Hostile, client: socket.socket, path: str) -> bool:
         client.sendall(head)
         _until_gone(client, piece, pause_s)
         return False
-    body = (
-        json.dumps({"next": made.elsewhere}).encode() if name == "a" else _BODIES.get(name, lambda: b'{"ok": true}')()
-    )
+    body = _body(made, name, status)
     headers = _HEADERS.get(name, "").format(made.elsewhere)
     _send(client, body, headers, f"{status or 307} Elsewhere" if name == "redirect" else "200 OK")
     return True
+
+
+def _body(made: Hostile, name: str, number: str) -> bytes:
+    if name == "a":
+        return json.dumps({"next": made.targets[int(number)] if number else made.elsewhere}).encode()
+    if name == "bomb":
+        return bomb()
+    return _BODIES.get(name, lambda: b'{"ok": true}')()
 
 
 def _send(client: socket.socket, body: bytes, headers: str = "", status: str = "200 OK") -> None:
