@@ -20,7 +20,7 @@ from typing import BinaryIO
 from harness.evidence.redaction import Redactor
 from harness.evidence.secrets import SHARED
 
-__all__ = ["narrow", "sweep"]
+__all__ = ["narrow", "sweep", "sweep_file"]
 
 #: Lines are taken together up to here; a document (JSON, XML) whole, where its structure spans lines.
 _BLOCK = 16 * 1024
@@ -51,6 +51,16 @@ def sweep(folder: Path, redactor: Redactor | None = None) -> list[str]:
             problems.append(f"{file} may hold secrets, it could not be looked through: {error.strerror or error}")
     narrow(folder)
     return problems
+
+
+def sweep_file(file: Path, redactor: Redactor) -> None:
+    """Take the secrets out of one file, before its stage ends; one that is not there is fine.
+
+    Raises:
+        OSError: when it cannot be read or written.
+    """
+    if file.is_file():
+        _sweep_file(file, _Broom(redactor))
 
 
 def narrow(folder: Path) -> None:

@@ -17,6 +17,7 @@ import anyio
 
 from harness.errors import InfrastructureError, UsageError
 from harness.evidence import Redactor
+from harness.evidence.sweep import sweep_file
 from harness.fuzz.events import AT_WORK_VARIABLE, Report
 from harness.guard import INCIDENTS_FILE, Guarded, Incident, Invitation, Kind, guarded_module, read_incidents
 from harness.system.children import ChildResult, log_tail, run_child
@@ -215,7 +216,8 @@ class SchemathesisRun:
         """Leave the console text, which nobody parses, without the secrets it shows."""
         with suppress(OSError):
             errors = log.read_text(errors="replace") if log.exists() else ""
-            log.write_text(self.redactor.text("\n".join((*said, errors))), encoding="utf-8", errors="replace")
+            log.write_text("\n".join((*said, errors)), encoding="utf-8", errors="replace")
+            sweep_file(log, self.redactor)
 
     def _ending(
         self,

@@ -246,12 +246,14 @@ def _why_no_work(log: Path) -> str:
 
 def _conclude(context: StageContext, ended: ChildResult) -> StageResult:
     from harness.evidence import CHART_MEDIA_TYPE, write_chart
+    from harness.evidence.sweep import sweep_file
     from harness.load import judge, native
     from harness.load.result import LoadResult
 
     settings = context.settings_as(LoadSettings)
     file, log = _result_file(context), context.directory / "locust.log"
-    _redact(context, file, log)
+    for left in (file, log):  # Locust's process saw answers, and knows nothing of what must not be stored
+        sweep_file(left, context.redactor)
     if file.is_file():
         result = LoadResult.read(file)
     else:
@@ -286,11 +288,3 @@ def _conclude(context: StageContext, ended: ChildResult) -> StageResult:
         findings=judge.findings(result, limits),
         artifacts=artifacts,
     )
-
-
-def _redact(context: StageContext, *files: Path) -> None:
-    """Take secrets out of what Locust's process wrote: it saw answers, and knows nothing of what must not be stored."""
-    for file in files:
-        if file.is_file():
-            text = file.read_text(encoding="utf-8", errors="replace")
-            file.write_text(context.redactor.text(text), encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from harness.contracts.provider.emptiness import is_readiness
 from harness.contracts.provider.scenariolog import Asked, Deaf, Planned
 from harness.contracts.provider.scenariolog import read as read_asked
 from harness.evidence import Exchange, Finding, Place, Redactor, Severity
+from harness.evidence.sweep import sweep_file
 from harness.guard import INCIDENTS_FILE, Guarded, Invitation, guarded_module
 from harness.system.children import ChildResult, log_tail, python_module, run_child
 from harness.system.scratch import private_folder
@@ -101,7 +102,7 @@ async def run_scenarios(
         told = read_asked(folder / "asked.ndjson")
     asked = {r.test: r for r in told if isinstance(r, Asked)}
     deaf = {r.test for r in told if isinstance(r, Deaf)}
-    _redact(context, service, log)
+    sweep_file(log, _redactor(context, service))  # what pytest shows of a failure may hold what lets a caller in
     carried = 0
     for scenario in scenarios:
         test = scenario.test
@@ -186,7 +187,7 @@ class _Case:
         return all(len(line) > 1 and is_readiness(line[1].split("\n")[0], self.service.ready) for line in lines)
 
     def _failed(self, ended: TestEnded, what: str, provider_log: Path | None) -> Finding:
-        clean, asked = _clean(self.context, self.service), self.asked
+        clean, asked = _redactor(self.context, self.service).text, self.asked
         told = [f"{n}. {request.splitlines()[0]} -> {answer.splitlines()[0]}"
                 for n, (request, answer) in enumerate(asked.exchanges if asked else (), 1)]  # fmt: skip
         lines = _traced(provider_log, asked.trace_id) if asked else []
@@ -279,20 +280,9 @@ def _all_skipped(context: StageContext, scenarios: Sequence[Planned], ended: dic
             context.found(replace(found, reproduce=f"pytest {context.system.suites.contracts} -m scenario", key=""))
 
 
-def _clean(context: StageContext, service: Service) -> Callable[[str], str]:
-    own = Redactor((service.auth.header,)) if service.auth else None
-
-    def clean(text: str) -> str:
-        text = context.redactor.text(text)
-        return own.text(text) if own else text
-
-    return clean
-
-
-def _redact(context: StageContext, service: Service, log: Path) -> None:
-    """What pytest shows of a failure may hold a header that lets a caller in."""
-    if log.exists():
-        log.write_text(_clean(context, service)(log.read_text(encoding="utf-8", errors="replace")), encoding="utf-8")
+def _redactor(context: StageContext, service: Service) -> Redactor:
+    """What masks the header that lets a caller in as well."""
+    return Redactor((*context.system.redact, *((service.auth.header,) if service.auth else ())))
 
 
 def _traced(log: Path | None, trace_id: str) -> list[str]:
