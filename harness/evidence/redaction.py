@@ -16,6 +16,10 @@ __all__ = ["MASK", "Redactor"]
 _GOES_ON = ("{\n", "[\n", "(\n", ":\n", "{\r", "[\r", "(\r", ":\r", "form-data")
 
 
+#: How often text in which something was masked is looked through again, at most.
+_ROUNDS = 3
+
+
 class Redactor:
     """Masks what stands under secret names, what looks like a credential, and every value known to be one.
 
@@ -50,7 +54,12 @@ class Redactor:
         """The same without what is secret by name only: for text about names, such as a comparison of documents."""
         for known in (*self._own.known, *self._shared.known):
             text = known.mask(text)
-        return mask_shapes(text)
+        for _ in range(_ROUNDS):
+            clean = mask_shapes(text)
+            if clean == text:
+                break
+            text = clean  # what stood beside one secret may look like another now
+        return text
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return a copy of `headers` with secret ones masked."""
