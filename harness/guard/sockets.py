@@ -115,7 +115,9 @@ def watch_sockets(invitation: Invitation, sent_by: Callable[[Place | str], str] 
             return
         if event in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
             watch.connect(arguments[0].family, arguments[1])
-        elif event in {"socket.getaddrinfo", "socket.gethostbyname"}:
+        elif event in {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}:
             watch.look_up(arguments[0])
+        elif event == "socket.getnameinfo":
+            watch.look_up(arguments[0][0])
 
     sys.addaudithook(hook)

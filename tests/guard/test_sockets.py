@@ -25,6 +25,9 @@ CLIENTS = {
     "asyncio": "import asyncio; asyncio.run(asyncio.open_connection({host!r}, {port}))",
     "gevent": "from gevent import monkey; monkey.patch_all(); import requests; requests.get('http://{host}:{port}/')",
     "a name": "import urllib.request; urllib.request.urlopen('http://elsewhere.invalid:{port}/')",
+    "a name, by its address": "import socket; socket.gethostbyaddr('elsewhere.invalid')",
+    "a name, in full": "import socket; socket.gethostbyname_ex('elsewhere.invalid')",
+    "a name, qualified": "import socket; socket.getfqdn('elsewhere.invalid')",
     "a thread": "import threading, requests\n"
     "t = threading.Thread(target=requests.get, args=('http://{host}:{port}/',)); t.start(); t.join()",
 }
