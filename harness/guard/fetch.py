@@ -59,7 +59,7 @@ def fetch(
     Raises:
         FetchError: when no whole answer came, it is too large, or it leads somewhere else.
     """
-    invited = (invitation or Invitation()).and_to([url, _secure(url)])
+    invited = _to(url, invitation or Invitation(), secure=True)
     limits = Limits(wire_bytes=max_bytes, plain_bytes=max_bytes)
     with _client(invited, limits, limit_s) as client:
         answer = _follow(client, url, {}, limits)
@@ -78,9 +78,16 @@ def get(url: str, *, limit_s: float, max_bytes: int = LIMITS.plain_bytes) -> Fet
     Raises:
         FetchError: when no whole answer came, or it is too large.
     """
-    with _client(Invitation.to([url]), Limits(wire_bytes=max_bytes, plain_bytes=max_bytes), limit_s) as client:
+    with _client(_to(url, Invitation()), Limits(wire_bytes=max_bytes, plain_bytes=max_bytes), limit_s) as client:
         answer = client.get(url)
         return Fetched(url, answer.status_code, answer.headers, answer.content)
+
+
+def _to(url: str, invitation: Invitation, *, secure: bool = False) -> Invitation:
+    try:
+        return invitation.and_to([url, _secure(url) if secure else ""])
+    except ValueError as error:
+        raise FetchError(f"cannot be fetched: {error}") from None
 
 
 @contextmanager

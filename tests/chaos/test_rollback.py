@@ -137,7 +137,7 @@ def test_a_journeys_file_that_kills_its_driver_is_told_and_leaves_nothing(root: 
         ({"one.toml": process_experiment("kil")}, "chaos/one.toml: processes.0.action: found 'kil'. Did you mean \"kill\"?"),
         ({"one.toml": process_experiment("kill", service="bakc")}, 'processes.0.service: there is no service "bakc". Did you mean "back"?'),
         ({"a.toml": experiment(), "b.toml": experiment(more='name = "a"\n')}, 'chaos/b.toml: name: "a" is already the name of chaos/a.toml.'),
-        ({"one.toml": experiment(journey="read_pag")}, 'there is no journey "read_pag". Did you mean "read_page"?'),
+        ({"one.toml": experiment(journey="read_pag")}, 'there is no journey "read_pag" in synthetic/journeys.py. Did you mean "read_page"?'),
         ({"one.py": "from harness.chaos import experiment\n@experiment()\ndef one(chaos): yield 1\n"}, "chaos/one.py: one.journeys: is missing."),
         ({"one.py": "def"}, "chaos/one.py: is not valid Python: invalid syntax, line 1"),
         ({"one.toml": experiment(more='after = ["paid"]\n')}, "chaos/one.toml: after: names invariants, but there is no invariants.py in chaos/."),

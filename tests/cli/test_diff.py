@@ -236,7 +236,7 @@ def test_a_device_without_an_end_is_no_document(folder: Path) -> None:
     done = diff(folder, "old.json", "/dev/zero")
 
     assert done.returncode == 2
-    assert "no regular file" in done.stderr
+    assert "a regular file was expected" in done.stderr
 
 
 def test_swagger_2_in_several_files_is_converted_as_a_whole(folder: Path) -> None:

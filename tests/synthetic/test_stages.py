@@ -212,9 +212,18 @@ def test_a_single_bad_walk_is_a_warning_because_the_sample_is_small(tmp_path, ti
 
 
 def test_a_failed_walk_without_an_objective_is_a_warning(tmp_path, tiny):
-    broken = JOURNEYS.replace('user.get("/items")', 'user.get("/broken")')
+    broken = JOURNEYS.replace(
+        'user.get("/items")', 'user.get(user.rng.choice(["/broken", "/items"]), name="GET /items")'
+    )
     result, _ = run(tmp_path, SyntheticStage(), tiny, journeys=broken)
     assert result.status is Status.WARN
+    assert [f.title for f in result.findings] == ["browse: GET /items: answered 500, expected 2xx"]
+
+
+def test_a_journey_that_never_went_well_is_an_error_without_an_objective_too(tmp_path, tiny):
+    broken = JOURNEYS.replace('user.get("/items")', 'user.get("/broken")')
+    result, _ = run(tmp_path, SyntheticStage(), tiny, journeys=broken)
+    assert result.status is Status.FAIL
     # Twenty walks failed alike: one finding.
     assert [f.title for f in result.findings] == ["browse: GET /broken: answered 500, expected 2xx"]
 

@@ -75,7 +75,8 @@ def _raw(address: str) -> object:
         try:
             content = read_file(Path(address), limit=_MAX_BYTES)
         except ConfigError as error:
-            raise PactError(error.problem.rstrip(".")) from None
+            problem = error.problem.rstrip(".")
+            raise PactError(problem if problem.startswith("is ") else f"cannot be read: {problem}") from None
     try:
         return loads(content)
     except TooDeepError as error:

@@ -109,7 +109,8 @@ def _read(address: str, max_bytes: int) -> bytes:
     try:
         return read_file(file, limit=max_bytes, piped=address.startswith(_PIPES))
     except ConfigError as error:
-        raise DocumentError(error.problem.rstrip(".")) from None
+        problem = error.problem.rstrip(".")
+        raise DocumentError(problem if problem.startswith("is ") else f"cannot be read: {problem}") from None
 
 
 def _too_large(size: int, limit: int) -> str:
