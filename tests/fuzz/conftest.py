@@ -71,7 +71,7 @@ def once(tmp_path_factory: pytest.TempPathFactory, name: str, run: Callable[[Pat
 def victims(tmp_path_factory: pytest.TempPathFactory) -> Fuzzed:
     """Seven services with defects of different kinds, one without a document, one clean."""
     toml = "\n".join((
-            '[system]\nname = "victims"\nentry = "clean"\n[stages.fuzz]\nmax_time = "3s"',
+            '[system]\nname = "victims"\nentry = "clean"\n[stages.fuzz]\nmax_time = "8s"',
             service("clean"),
             service("rough", "server_error", "undeclared_status", "hostile"),
             service("sloppy", "wrong_schema", "ignored_auth"),
