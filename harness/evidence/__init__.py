@@ -1,5 +1,6 @@
 """What a run leaves behind: measures, findings, results, and the store that keeps them; nothing here runs anything."""
 
+from harness.evidence._names import is_secret_name
 from harness.evidence.finding import Exchange, Finding, Place, Severity
 from harness.evidence.masking import masked, masked_text
 from harness.evidence.measure import Measure, Quantity
@@ -27,6 +28,7 @@ __all__ = [
     "Status",
     "Window",
     "from_json",
+    "is_secret_name",
     "masked",
     "masked_text",
     "read_chart",

@@ -25,6 +25,8 @@ _ARGUMENTS_VARIABLE = "HARNESS_GUARD_ARGUMENTS"
 _MEMORY_BYTES = 2_000_000_000
 #: A proxy of the environment is for the outside; what a stage sends goes straight to the system, or nowhere.
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
+#: Credentials nobody named here, and look-ups of names by native code.
+_UNASKED = {"NETRC": os.devnull, "GEVENT_RESOLVER": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Guarded:
             "places": sorted((p.host, p.port) for p in invitation.places),
             "hosts": sorted(invitation.hosts),
             "loopback": invitation.loopback,
+            "sockets": sorted(invitation.sockets),
             "incidents": str(self.incidents),
             "memory_bytes": self.memory_bytes,
         }
@@ -56,6 +59,7 @@ class Guarded:
             GUARD_VARIABLE: json.dumps(told),
             _ARGUMENTS_VARIABLE: json.dumps(self.confidential),
             **dict.fromkeys(spelt for n in PROXY_VARIABLES for spelt in (n, n.upper())),
+            **_UNASKED,
         }
 
     @classmethod
@@ -66,7 +70,7 @@ class Guarded:
             return None
         told = json.loads(text)
         places = frozenset(Place(host, port) for host, port in told["places"])
-        invitation = Invitation(places, frozenset(told["hosts"]), told["loopback"])
+        invitation = Invitation(places, frozenset(told["hosts"]), told["loopback"], frozenset(told["sockets"]))
         return cls(invitation, Path(told["incidents"]), told["memory_bytes"])
 
 

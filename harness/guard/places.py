@@ -11,12 +11,14 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["DEFAULT_PORTS", "Invitation", "Place", "UninvitedError", "is_loopback", "normal_host", "place_of"]
+__all__ = ["DEFAULT_PORTS", "UNIX", "Invitation", "Place", "UninvitedError", "is_loopback", "normal_host", "place_of"]
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+#: What an entry begins with that is the path of a socket.
+UNIX = "unix:"
 #: inet_aton(3) takes these for addresses, and so does every client that asks the system's resolver.
 _NUMERIC = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)(\.(0[xX][0-9a-fA-F]*|[0-9]+)){0,3}")
 
@@ -102,12 +104,14 @@ class Invitation:
     Args:
         places: hosts with a port.
         hosts: hosts, whatever the port.
-        loopback: whether everything on this machine is invited.
+        loopback: whether everything on this machine is invited, but for sockets of its file system.
+        sockets: paths of such sockets.
     """
 
     places: frozenset[Place] = frozenset()
     hosts: frozenset[str] = frozenset()
     loopback: bool = False
+    sockets: frozenset[str] = frozenset()
     _names: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
 
     def __post_init__(self) -> None:
@@ -118,18 +122,20 @@ class Invitation:
         """Invite to the places that URLs lead to, and to further ones.
 
         Args:
-            also: `host` (any port) or `host:port`, as `runtime.allow_targets` has them.
+            also: `host` (any port), `host:port` or `unix:/path`, as `runtime.allow_targets` has them.
         """
-        named = [_named(entry) for entry in also]
+        also = list(also)
+        named = [_named(entry) for entry in also if not entry.startswith(UNIX)]
         return cls(
             frozenset((*(place_of(u) for u in urls if u), *(p for p in named if isinstance(p, Place)))),
             frozenset(h for h in named if isinstance(h, str)),
             loopback,
+            frozenset(entry.removeprefix(UNIX) for entry in also if entry.startswith(UNIX)),
         )
 
     def and_to(self, urls: Iterable[str]) -> Invitation:
         """The same, and the places that these URLs lead to."""
-        return Invitation(self.places | {place_of(u) for u in urls if u}, self.hosts, self.loopback)
+        return replace(self, places=self.places | {place_of(u) for u in urls if u})
 
     def allows(self, host: str, port: int) -> bool:
         """Whether a request may go there."""

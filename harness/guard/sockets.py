@@ -7,6 +7,8 @@ gevent, and every name that is looked up. It cannot be taken out again. It does 
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import sys
 import threading
@@ -17,12 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from harness.guard.incidents import Incident, Kind, report
-from harness.guard.places import Invitation, Place, UninvitedError, is_loopback, normal_host, refusal
+from harness.guard.places import UNIX, Invitation, Place, UninvitedError, is_loopback, normal_host, refusal
 
 __all__ = ["watch_sockets"]
 
 _AGAIN_S = 5.0
 _FAMILIES = {int(socket.AF_INET), int(socket.AF_INET6)}
+_UNIX = int(getattr(socket, "AF_UNIX", -1))
+#: Where processes of Python's own `multiprocessing` meet.
+_OF_PYTHON = re.compile(r"/pymp-[^/]+/listener-[^/]+$")
 #: Code that is nobody's own: ours, and what was installed.
 _OWN = (str(Path(__file__).parents[1]), "/site-packages/", "/lib/python3", "<frozen", "<string>")
 
@@ -46,14 +51,33 @@ class _Watch:
             return
         self._refuse(name)
 
+    def look_back(self, host: Any) -> None:
+        """The name of an address is to be looked up: whoever owns the address is asked for it."""
+        name = normal_host(host.decode("ascii", "replace") if isinstance(host, bytes | bytearray) else str(host))
+        if not _is_address(name):
+            self.look_up(name)
+        elif not is_loopback(name) and not self.invitation.knows(name) and not self._is_known(name):
+            self._refuse(name)
+
     def connect(self, family: int, address: Any) -> None:
         """A connection is to be made, or a datagram sent."""
+        if int(family) == _UNIX:
+            self._connect_by_path(address)
         if int(family) not in _FAMILIES or not isinstance(address, tuple) or len(address) < 2:
             return
         host, port = normal_host(str(address[0])), int(address[1])
         if self.invitation.allows(host, port) or self._is_of_a_name(host, port):
             return
         self._refuse(Place(host, port))
+
+    def _connect_by_path(self, address: Any) -> None:
+        path = os.fsdecode(address) if isinstance(address, str | bytes | bytearray) else ""
+        if path and path not in self.invitation.sockets and not _OF_PYTHON.search(path):
+            self._refuse(f"{UNIX}{path}")
+
+    def _is_known(self, host: str) -> bool:
+        self._look_again()
+        return any(host in addresses for addresses in self._addresses.values())
 
     def _is_of_a_name(self, host: str, port: int) -> bool:
         """Whether an address is one of an invited name's; names are looked up anew when nothing fits."""
@@ -115,9 +139,11 @@ def watch_sockets(invitation: Invitation, sent_by: Callable[[Place | str], str] 
             return
         if event in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
             watch.connect(arguments[0].family, arguments[1])
-        elif event in {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}:
+        elif event in {"socket.getaddrinfo", "socket.gethostbyname"}:
             watch.look_up(arguments[0])
+        elif event == "socket.gethostbyaddr":
+            watch.look_back(arguments[0])
         elif event == "socket.getnameinfo":
-            watch.look_up(arguments[0][0])
+            watch.look_back(arguments[0][0])
 
     sys.addaudithook(hook)

@@ -18,6 +18,7 @@ from locust import TaskSet, User, events
 
 from harness.evidence import to_json
 from harness.guard.redirects import watch_geventhttpclient, watch_requests
+from harness.load.apart import keep_apart
 from harness.load.bounded import bound_answers
 from harness.load.seen import SEEN_VARIABLE, Seen
 
@@ -82,6 +83,7 @@ def _leave(**_: Any) -> None:
 watch_requests()
 watch_geventhttpclient()
 bound_answers()
+keep_apart()
 _marked(User)
 _marked(TaskSet)
 for _hook, _listener in (

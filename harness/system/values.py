@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from harness.errors import did_you_mean
+from harness.guard.places import UNIX
 
 __all__ = [
     "CALLEE_PLACEHOLDERS",
@@ -122,7 +123,11 @@ def bad_url(url: str, *, base: bool = True) -> str:
 
 
 def bad_target(target: str) -> str:
-    """An entry of `runtime.allow_targets`: a host, perhaps with a port."""
+    """An entry of `runtime.allow_targets`: a host, perhaps with a port, or the path of a socket."""
+    if target.startswith(UNIX):
+        path = target.removeprefix(UNIX)
+        good = path.startswith("/") and path.isprintable() and "/../" not in path and not path.endswith("/")
+        return "" if good else f'must be {UNIX} with an absolute path, such as "{UNIX}/run/docker.sock"'
     shape = 'must be a host name or address, perhaps with a port, such as "shop.example" or "10.0.0.7:8080"'
     if "://" in target or "/" in target:
         return f"{shape}, without scheme and path"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ CLIENTS = {
     "a name": "import urllib.request; urllib.request.urlopen('http://elsewhere.invalid:{port}/')",
     "a name, by its address": "import socket; socket.gethostbyaddr('elsewhere.invalid')",
     "a name, in full": "import socket; socket.gethostbyname_ex('elsewhere.invalid')",
+    "an address, by its name": "import socket; socket.gethostbyaddr('192.0.2.7')",
+    "an address, named with a port": "import socket; socket.getnameinfo(('192.0.2.7', 80), 0)",
     "a name, qualified": "import socket; socket.getfqdn('elsewhere.invalid')",
     "a thread": "import threading, requests\n"
     "t = threading.Thread(target=requests.get, args=('http://{host}:{port}/',)); t.start(); t.join()",
@@ -62,7 +65,7 @@ def test_no_client_connects_elsewhere(client: str, service: Hostile, elsewhere: 
     told = read_incidents(tmp_path)
     assert told
     assert told[0].kind is Kind.UNINVITED
-    assert told[0].asked in {elsewhere.address, "elsewhere.invalid"}
+    assert told[0].asked in {elsewhere.address, "elsewhere.invalid", "192.0.2.7"}
     if client not in {"a thread"}:
         assert "attempt.py:" in told[0].by
     assert elsewhere.heard == []
@@ -182,3 +185,30 @@ def test_confidential_arguments_are_given_and_stand_on_no_command_line(service: 
     given, rest = done.stdout.split("\n", 1)
     assert given == "['run', '-H', 'X-Key: secret']"
     assert "secret" not in rest
+
+
+def test_a_socket_of_the_file_system_is_reached_only_where_it_is_named(service: Hostile, tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    code = f"import socket; socket.socket(socket.AF_UNIX).connect({path!r})"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen()
+        assert run(tmp_path, code, Invitation.to([service.url])).returncode == 1
+        assert [i.asked for i in read_incidents(tmp_path)] == [f"unix:{path}"]
+        done = run(tmp_path, code, Invitation.to([service.url], [f"unix:{path}"]))
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_processes_of_multiprocessing_still_meet(service: Hostile, tmp_path: Path) -> None:
+    code = "import multiprocessing as m\nif __name__ == '__main__':\n    with m.Manager() as made:\n        print(made.list([1]))"
+    done = run(tmp_path, code, Invitation.to([service.url]))
+    assert (done.returncode, read_incidents(tmp_path)) == (0, ()), done.stderr
+
+
+def test_no_credential_is_taken_from_a_netrc(service: Hostile, tmp_path: Path) -> None:
+    (tmp_path / ".netrc").write_text("default login me password secret\n")
+    code = f"import requests; requests.get('{service.url}/netrc')"
+    done = run(tmp_path, code, Invitation.to([service.url]), HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    [head] = [r for r in service.requests if "/netrc" in r]
+    assert "authorization" not in head.lower()

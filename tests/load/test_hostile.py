@@ -98,6 +98,25 @@ def test_locust_s_own_users_do_not_get_away(tmp_path, elsewhere: Listener, kind:
     assert "locustfile.py:" in refused[0].detail
 
 
+@pytest.mark.parametrize("kind", ["HttpUser", "FastHttpUser"])
+def test_what_one_service_was_given_does_not_go_to_another_by_a_redirect(tmp_path, kind: str) -> None:
+    task = (
+        "\n    @task\n    def go(self):\n        self.client.get('/cookie')\n"
+        "        self.client.get('/redirect/307', headers={'Authorization': 'x', 'X-Api-Key': 'mine', 'X-Plain': 'kept'})\n"
+        "        self.client.get('/ok')\n"
+    )
+    with listener("127.0.0.1") as other, hostile(f"{other.url}/landed") as service:
+        allowed = f'[runtime]\nallow_targets = ["{other.address}"]'
+        run(tmp_path, service, USER.format(kind=kind) + task, runtime=allowed)
+        heard = b"".join(other.heard).lower()
+        own = [r.lower() for r in service.requests if "/ok" in r]
+
+    assert b"/landed" in heard
+    assert b"x-plain: kept" in heard
+    assert not [name for name in (b"authorization", b"x-api-key", b"cookie", b"secret") if name in heard]
+    assert "cookie: session=secret" in own[0]
+
+
 def test_a_further_host_is_asked_when_it_is_invited(tmp_path) -> None:
     with listener() as allowed, hostile("/") as service:
         own = f"\n    @task\n    def go(self):\n        self.client.get('/ok')\n        self.client.get('{allowed.url}/x')\n"

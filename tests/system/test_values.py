@@ -136,7 +136,9 @@ LEGAL: dict[str, dict[str, str]] = {
     "odd text": {"web": 'env = { A = "\\n\\t é 😀 = {x y}" }'},
     "an edge's own words": {"use": 'url = "amqp://u:p@{address}/{{x}}?a={port}"'},
     "all of auth": {"auth": 'header = "x-api-key"\nvalue = "${USER}:{token}"'},
-    "targets": {"more": '[runtime]\nallow_targets = ["a.b", "a:80", "::1", "[::1]:80", "10.0.0.1"]'},
+    "targets": {
+        "more": '[runtime]\nallow_targets = ["a.b", "a:80", "::1", "[::1]:80", "10.0.0.1", "unix:/run/x.sock"]'
+    },
 }
 
 
