@@ -71,7 +71,7 @@ class _Watch:
         self._refuse(Place(host, port))
 
     def _connect_by_path(self, address: Any) -> None:
-        path = os.fsdecode(address) if isinstance(address, str | bytes | bytearray) else ""
+        path = address if isinstance(address, str) else os.fsdecode(bytes(address))
         if path and path not in self.invitation.sockets and not _OF_PYTHON.search(path):
             self._refuse(f"{UNIX}{path}")
 

@@ -40,15 +40,15 @@ def _keep_cookies() -> None:
         place = cookie.get_nonstandard_attr(_PLACE)
         return place in {None, str(place_of(request.get_full_url()))} and return_ok(self, cookie, request)
 
-    DefaultCookiePolicy.set_ok = marked  # type: ignore[method-assign]  # the same, and where it came from
-    DefaultCookiePolicy.return_ok = only_there  # type: ignore[method-assign]  # the same, and only to there
+    DefaultCookiePolicy.set_ok = marked  # type: ignore[method-assign, assignment]  # the same, and where it came from
+    DefaultCookiePolicy.return_ok = only_there  # type: ignore[method-assign, assignment]  # the same, and only to there
 
 
 def _keep_headers_of_requests() -> None:
     original = SessionRedirectMixin.rebuild_auth
 
     def rebuild_auth(self: Any, prepared_request: PreparedRequest, response: Response) -> None:
-        original(self, prepared_request, response)
+        original(self, prepared_request, response)  # type: ignore[no-untyped-call]  # requests has no types
         if _place(prepared_request.url) != _place(response.request.url):
             _drop(prepared_request.headers)
             _only_its_own_cookies(prepared_request)
@@ -63,7 +63,7 @@ def _only_its_own_cookies(request: PreparedRequest) -> None:
         if cookie.get_nonstandard_attr(_PLACE) is None:
             jar.clear(cookie.domain, cookie.path, cookie.name)
     request._cookies = jar  # type: ignore[attr-defined]  # the same
-    header = get_cookie_header(jar, request)
+    header = get_cookie_header(jar, request)  # type: ignore[no-untyped-call]  # the same
     if header is not None:
         request.headers["Cookie"] = header
 
