@@ -4,6 +4,8 @@ BIN := .venv/bin
 # Most tests wait for processes and sockets: half as many workers again as cores keep the cores busy.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, os.cpu_count() * 3 // 2))')
 .DEFAULT_GOAL := help
+# Hundreds of processes are started by a run of the tests: each would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run test hostile lint bench pins clean
 help: ## List the targets

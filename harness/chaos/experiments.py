@@ -15,10 +15,10 @@ from harness.chaos.processes import ProcessAction, ProcessFault, check_process_f
 from harness.errors import ConfigError, UsageError, did_you_mean
 from harness.evidence import Quantity
 from harness.system.config import read_toml
+from harness.system.fields import Duration, Line, Strict, Whole
 from harness.system.files import files_in, shown_path
 from harness.system.mistakes import translate
 from harness.system.model import Edge, EdgeKind, System
-from harness.system.tables import Duration, Line, Strict, Whole
 
 __all__ = [
     "INVARIANTS_FILE",

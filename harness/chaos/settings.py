@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from harness.system.tables import Duration, Flag, Line, StageSettings, Whole
+from harness.system.fields import Duration, Flag, Line, StageSettings, Whole
 
 __all__ = ["ChaosSettings", "Timing"]
 

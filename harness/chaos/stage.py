@@ -13,8 +13,8 @@ from harness.errors import StartError, UsageError, first_of
 from harness.evidence import StageResult
 from harness.pipeline import Environment, Need, StageContext
 from harness.pipeline.stage import journeys_need
+from harness.system.fields import StageSettings
 from harness.system.model import Edge, RuntimeKind, System
-from harness.system.tables import StageSettings
 
 if TYPE_CHECKING:
     from anyio import Event

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.system.tables import Duration, Line, StageSettings, Whole
+from harness.system.fields import Duration, Line, StageSettings, Whole
 
 __all__ = ["ConsumerSettings", "ProviderSettings", "SchemaSettings"]
 

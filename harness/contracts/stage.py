@@ -9,9 +9,9 @@ from typing import ClassVar
 from harness.contracts.settings import ConsumerSettings, ProviderSettings, SchemaSettings
 from harness.evidence import StageResult
 from harness.pipeline.stage import Environment, Need, StageContext
+from harness.system.fields import StageSettings
 from harness.system.files import files_in
 from harness.system.model import System
-from harness.system.tables import StageSettings
 
 __all__ = ["ConsumerStage", "ProviderStage", "SchemaStage"]
 

@@ -18,8 +18,8 @@ from pydantic import Field
 from harness.errors import HarnessError, InfrastructureError, StartError
 from harness.evidence import Artifact, Finding, Measure, Redactor, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext
+from harness.system.fields import Duration, Line, StageSettings, Whole
 from harness.system.model import Service, System
-from harness.system.tables import Duration, Line, StageSettings, Whole
 
 if TYPE_CHECKING:
     from harness.fuzz.documents import Document

@@ -18,15 +18,17 @@ from pathlib import Path
 from harness.guard.incidents import Incident, Kind, report, report_to
 from harness.guard.places import Invitation, Place
 
-__all__ = ["GUARD_VARIABLE", "PROXY_VARIABLES", "Guarded", "enter", "guarded_module", "main"]
+__all__ = ["GUARD_VARIABLE", "PROXY_VARIABLES", "Guarded", "enter", "guarded_module", "main", "unsteered"]
 
 GUARD_VARIABLE = "HARNESS_GUARD"
 _ARGUMENTS_VARIABLE = "HARNESS_GUARD_ARGUMENTS"
 _MEMORY_BYTES = 2_000_000_000
 #: A proxy of the environment is for the outside; what a stage sends goes straight to the system, or nowhere.
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
-#: Credentials nobody named here, and look-ups of names by native code.
-_UNASKED = {"NETRC": os.devnull, "GEVENT_RESOLVER": None}
+#: Credentials nobody named here.
+_UNASKED = {"NETRC": os.devnull}
+#: Variables by which a shell, or a CI job, steers a tool for purposes of its own: who its master is, what it leaves out.
+_STEERING = ("LOCUST_", "GEVENT_", "PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Guarded:
             _ARGUMENTS_VARIABLE: json.dumps(self.confidential),
             **dict.fromkeys(spelt for n in PROXY_VARIABLES for spelt in (n, n.upper())),
             **_UNASKED,
+            **unsteered(),
         }
 
     @classmethod
@@ -72,6 +75,11 @@ class Guarded:
         places = frozenset(Place(host, port) for host, port in told["places"])
         invitation = Invitation(places, frozenset(told["hosts"]), told["loopback"], frozenset(told["sockets"]))
         return cls(invitation, Path(told["incidents"]), told["memory_bytes"])
+
+
+def unsteered() -> dict[str, None]:
+    """What to take out of the environment of a tool, so that it does what the project says and nothing else."""
+    return dict.fromkeys(name for name in os.environ if name.startswith(_STEERING))
 
 
 def enter() -> Guarded | None:

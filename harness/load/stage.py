@@ -16,9 +16,9 @@ from harness.guard import INCIDENTS_FILE, Guarded, guarded_module
 from harness.load.seen import SEEN_VARIABLE, read_seen
 from harness.pipeline.stage import Environment, Need, StageContext
 from harness.system.children import log_tail
+from harness.system.fields import Duration, Rate, Share, StageSettings, Whole
 from harness.system.mistakes import check_syntax
 from harness.system.model import System
-from harness.system.tables import Duration, Rate, Share, StageSettings, Whole
 
 if TYPE_CHECKING:
     from harness.system.children import ChildResult

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import __version__
 from harness.errors import ConfigError, UsageError, did_you_mean
 from harness.pipeline.events import PlannedStage
 from harness.pipeline.gatecheck import check_gates
@@ -17,11 +16,13 @@ from harness.pipeline.narrowing import cannot_narrow
 from harness.pipeline.registry import load_stage, stage_names
 from harness.pipeline.stage import ChecksFiles, Environment, Stage
 from harness.system.config import Project
+from harness.system.fields import StageSettings
 from harness.system.journeyscan import check_journey_names
-from harness.system.tables import StageSettings
 
 __all__ = ["Plan", "build_plan", "check_files"]
 
+#: Where Python's HTTP clients look for certificates, also when they only ask over plain HTTP.
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _PRODUCTION_STAGES = frozenset({"smoke", "synthetic"})
 
 
@@ -104,7 +105,9 @@ def check_files(project: Project, plan: Plan) -> None:
 
     Raises:
         ConfigError: on the first mistake.
+        UsageError: when the environment names certificates that are not there: every client would end in that.
     """
+    _check_certificates()
     for planned in plan.active:
         stage = load_stage(planned.name)
         if isinstance(stage, ChecksFiles):
@@ -112,6 +115,17 @@ def check_files(project: Project, plan: Plan) -> None:
         journeys = getattr(plan.settings[planned.name], "journeys", ())
         asked = (project.file.name, f"stages.{planned.name}.journeys", tuple(journeys))
         check_journey_names(project.root, project.system.suites.journeys, [asked] if journeys else [])
+
+
+def _check_certificates() -> None:
+    for name in _CERTIFICATES:
+        path = os.environ.get(name)
+        if path and not os.path.exists(path):  # noqa: PTH110 - SSL_CERT_DIR may be several, and a path may be no path
+            if name == "SSL_CERT_DIR" and any(map(os.path.exists, path.split(os.pathsep))):
+                continue
+            raise UsageError(
+                f"the environment variable {name} names {path}, which is not there; correct it, or unset it"
+            )
 
 
 def _skip_reason(project: Project, name: str, settings: StageSettings, chosen: Sequence[str], strange: str) -> str:
@@ -205,6 +219,8 @@ def _circle(left: Mapping[str, Collection[str]]) -> str:
 
 def _key(project: Project, files: Mapping[str, Path], name: str, settings: StageSettings, globs: Iterable[str]) -> str:
     """Digest of all a stage's outcome depends on: files, settings, version of the harness."""
+    from harness import __version__
+
     digest = hashlib.sha256(f"{name}\0{__version__}\0{settings.model_dump_json()}".encode())
     digest.update(project.file.read_bytes())
     patterns = [_pattern(g) for g in sorted(set(globs) - {""})]

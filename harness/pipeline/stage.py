@@ -36,8 +36,8 @@ from harness.evidence import Artifact, Finding, Measure, Redactor, StageResult, 
 from harness.guard import read_incidents
 from harness.pipeline.events import Event, FindingFound, Note, StageProgress
 from harness.pipeline.incidents import finding_of
+from harness.system.fields import StageSettings
 from harness.system.model import System
-from harness.system.tables import StageSettings
 
 if TYPE_CHECKING:
     from harness.system.runtime import ProcessRuntime

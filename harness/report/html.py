@@ -109,10 +109,13 @@ def report_html(
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    from harness.report.bytecode import BesideTheSource
+
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        bytecode_cache=BesideTheSource(_TEMPLATES),
         finalize=_harmless,
         trim_blocks=True,
         lstrip_blocks=True,

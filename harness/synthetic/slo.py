@@ -12,9 +12,9 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from harness.evidence import Quantity
 from harness.system.config import read_toml
+from harness.system.fields import Duration, Line, Strict, seconds_up_to
 from harness.system.files import there
 from harness.system.mistakes import translate
-from harness.system.tables import Duration, Line, Strict, seconds_up_to
 
 __all__ = ["Compliance", "Event", "Slo", "compliance", "load_slos"]
 

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from harness.evidence import Artifact, Measure, Severity, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext, journeys_need
+from harness.system.fields import Duration, Line, Rate, StageSettings
 from harness.system.journeyscan import check_journey_names
 from harness.system.mistakes import check_syntax
 from harness.system.model import System
-from harness.system.tables import Duration, Line, Rate, StageSettings
 
 __all__ = ["SmokeSettings", "SmokeStage", "SyntheticSettings", "SyntheticStage"]
 

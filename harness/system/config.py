@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import ConfigError, UsageError, did_you_mean
+from harness.system.fields import StageSettings
 from harness.system.mistakes import translate
 from harness.system.model import (
     Auth,
@@ -29,7 +30,7 @@ from harness.system.model import (
     Suites,
     System,
 )
-from harness.system.tables import ContractsTable, GateSpec, HarnessFile, ServiceTable, StageSettings, UseTable
+from harness.system.tables import ContractsTable, GateSpec, HarnessFile, ServiceTable, UseTable
 from harness.system.toml import read_toml
 from harness.system.values import CALLEE_PLACEHOLDERS, PLACEHOLDERS, bad_placeholder
 

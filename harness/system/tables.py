@@ -1,4 +1,4 @@
-"""The tables of `harness.toml` as they are written, with the values that have a unit; what they mean is in `config.py`."""
+"""The tables of `harness.toml` as they are written; what they mean is in `config.py`."""
 
 from __future__ import annotations
 
@@ -6,107 +6,13 @@ from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from harness.evidence.measure import Quantity
 from harness.system import values
+from harness.system.fields import Duration, Flag, Line, QuantityText, Strict, Whole, checked
 from harness.system.model import Broker, Suites
 
-__all__ = [
-    "ContractsTable",
-    "Duration",
-    "Flag",
-    "GateSpec",
-    "HarnessFile",
-    "Line",
-    "Name",
-    "QuantityText",
-    "Rate",
-    "ServiceTable",
-    "Share",
-    "StageSettings",
-    "Strict",
-    "UseTable",
-    "Whole",
-    "seconds_up_to",
-]
-
-_DAY_S = 86400.0
-_FASTEST, _SLOWEST = 100_000.0, 0.001  # per second
-
-
-def seconds_up_to(most_s: float, shown: str) -> Callable[[object], float]:
-    """What reads a duration of at most so many seconds.
-
-    Args:
-        shown: the same as people write it.
-    """
-
-    def read(value: object) -> float:
-        if isinstance(value, str):
-            quantity = Quantity.parse(value)
-            if quantity.unit:
-                seconds = quantity.in_unit("s")
-                if seconds <= 0:
-                    raise ValueError("must be longer than zero")
-                if seconds > most_s:
-                    raise ValueError(f"must be at most {shown}")
-                return seconds
-        raise ValueError("must be a duration with a unit, such as 800ms, 30s or 2m")
-
-    return read
-
-
-def _quantity(value: object) -> Quantity:
-    if isinstance(value, Quantity):
-        return value
-    return Quantity.parse(value)  # type: ignore[arg-type]  # parse says itself what it accepts
-
-
-def _per_second(value: object) -> float:
-    if isinstance(value, str):
-        quantity = Quantity.parse(value)
-        rate = quantity.in_unit("1/s") if quantity.unit else 0.0
-        if rate > _FASTEST:
-            raise ValueError(f"must be at most {_FASTEST:g}/s")
-        if 0 < rate < _SLOWEST:
-            raise ValueError(f"must be at least {_SLOWEST:g}/s")
-        if rate > 0:
-            return rate
-    raise ValueError('must be a rate above zero with a unit, such as "30/s" or "120/m"')
-
-
-def _share(value: object) -> float:
-    if isinstance(value, str):
-        quantity = Quantity.parse(value)
-        if quantity.unit == "%" and 0 <= quantity.value <= 100:
-            return quantity.in_unit("ratio")
-    raise ValueError('must be a percentage from 0% to 100%, such as "1%"')
-
-
-#: Something per second, written in files as text with a unit: "30/s", "120/m".
-Rate = Annotated[float, BeforeValidator(_per_second, json_schema_input_type=str)]
-#: A share from 0 to 1, written in files as a percentage: "1%".
-Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
-#: Seconds, at most a day, written in files as text with a unit: "800ms", "30s", "2m".
-Duration = Annotated[float, BeforeValidator(seconds_up_to(_DAY_S, "24h"), json_schema_input_type=str)]
-#: A limit in a gate: "400ms", "1%", "50/s", 3.
-QuantityText = Annotated[Quantity, BeforeValidator(_quantity, json_schema_input_type=str | int | float)]
-#: A whole number, written as one: no text, no 2.0, no true. Say its range with `Field(ge=, le=)`.
-Whole = Annotated[int, Field(strict=True)]
-#: true or false, and nothing that only looks like it.
-Flag = Annotated[bool, Field(strict=True)]
-
-
-def _checked(problem_of: Callable[[str], str]) -> AfterValidator:
-    """What refuses a text for which `problem_of` has a word."""
-
-    def check(text: str) -> str:
-        if problem := problem_of(text):
-            raise ValueError(problem)
-        return text
-
-    return AfterValidator(check)
+__all__ = ["ContractsTable", "GateSpec", "HarnessFile", "Name", "ServiceTable", "UseTable"]
 
 
 def _unless_empty(problem_of: Callable[[str], str]) -> Callable[[str], str]:
@@ -129,15 +35,13 @@ def _handler(text: str) -> str:
     return "" if text.startswith("python:") else values.bad_path(text)
 
 
-#: One line that people read: a title, a path of the project, a name in another tool.
-Line = Annotated[str, Field(max_length=1000), _checked(values.bad_line)]
 #: A name in the system. It becomes the name of files, so it cannot be of any length.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=100)]
-_Word = Annotated[str, Field(max_length=values.LONGEST_WORD_B // 4), _checked(values.unprintable)]
-_VariableName = Annotated[str, Field(max_length=1000), _checked(values.bad_environment_name)]
-_MaybeVariable = Annotated[str, Field(max_length=1000), _checked(_unless_empty(values.bad_environment_name))]
-_BaseUrl = Annotated[str, Field(pattern=r"^$|^https?://"), _checked(_unless_empty(values.bad_url))]
-_Path = Annotated[str, Field(pattern=r"^$|^/"), _checked(_unless_empty(values.bad_path))]
+_Word = Annotated[str, Field(max_length=values.LONGEST_WORD_B // 4), checked(values.unprintable)]
+_VariableName = Annotated[str, Field(max_length=1000), checked(values.bad_environment_name)]
+_MaybeVariable = Annotated[str, Field(max_length=1000), checked(_unless_empty(values.bad_environment_name))]
+_BaseUrl = Annotated[str, Field(pattern=r"^$|^https?://"), checked(_unless_empty(values.bad_url))]
+_Path = Annotated[str, Field(pattern=r"^$|^/"), checked(_unless_empty(values.bad_path))]
 
 
 def _not_a_shell_line(value: object) -> object:
@@ -163,25 +67,6 @@ def _labels(value: object) -> object:
 
 
 _Labels = Annotated[dict[Line, Line], BeforeValidator(_labels)]
-
-
-class Strict(BaseModel):
-    """Base of every table in a file: unknown keys are mistakes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StageSettings(Strict):
-    """What every `[stages.<name>]` table takes.
-
-    A stage that is switched off says why: `enabled = false` needs a `reason`.
-    """
-
-    enabled: Flag = True
-    reason: Line = Field("", description="Why the stage is switched off; required with enabled = false.")
-    after: tuple[str, ...] | None = Field(None, description="Stages that must have ended before this one starts.")
-    requires: tuple[str, ...] | None = Field(None, description="Stages that must not have failed.")
-    time_limit: Duration = Field(300.0, description="The longest the stage may take.")
 
 
 class GateSpec(Strict):
@@ -216,7 +101,7 @@ class _SystemTable(Strict):
 class _RuntimeTable(Strict):
     kind: Literal["process", "external"] = "process"
     production: Flag = False
-    allow_targets: tuple[Annotated[str, _checked(values.bad_target)], ...] = ()
+    allow_targets: tuple[Annotated[str, checked(values.bad_target)], ...] = ()
     start_timeout: Duration = 30.0
 
 
@@ -230,7 +115,7 @@ class UseTable(Strict):
 
     env: _MaybeVariable = ""
     kind: Literal["http", "events"] = "http"
-    url: Annotated[str, Field(max_length=10_000), _checked(values.bad_line)] = ""
+    url: Annotated[str, Field(max_length=10_000), checked(values.bad_line)] = ""
     budget: Duration | None = None
     attempts: Whole | None = Field(None, ge=1, le=1000)
     on_failure: Literal["reject", "degrade", "queue"] | None = None
@@ -238,8 +123,8 @@ class UseTable(Strict):
 
 
 class _AuthTable(Strict):
-    header: Annotated[str, _checked(values.bad_header_name)] = "Authorization"
-    value: Annotated[str, Field(max_length=10_000), _checked(values.bad_header_value)] = "Bearer {token}"
+    header: Annotated[str, checked(values.bad_header_name)] = "Authorization"
+    value: Annotated[str, Field(max_length=10_000), checked(values.bad_header_value)] = "Bearer {token}"
     command: _Command = ()
 
     @field_validator("value")
@@ -258,13 +143,13 @@ class ServiceTable(Strict):
     env: Annotated[dict[_VariableName, _Word], BeforeValidator(_labels)] = Field(default_factory=dict)
     image: Line = ""
     url: _BaseUrl = ""
-    openapi: Annotated[str, _checked(_unless_empty(_document))] = ""
-    asyncapi: Annotated[str, _checked(_unless_empty(_document))] = ""
+    openapi: Annotated[str, checked(_unless_empty(_document))] = ""
+    asyncapi: Annotated[str, checked(_unless_empty(_document))] = ""
     ready: _Path = ""
     states: Annotated[
         str,
         Field(pattern=r"^$|^/|^python:[A-Za-z_][\w.]*:[A-Za-z_]\w*$"),
-        _checked(_unless_empty(_handler)),
+        checked(_unless_empty(_handler)),
     ] = ""
     messages: _Path = ""
     port: Whole = Field(0, ge=0, le=65535)
@@ -350,7 +235,7 @@ class _BrokerTable(Strict):
 class ContractsTable(Strict):
     """`[contracts]`: where pacts come from."""
 
-    sources: tuple[Annotated[str, _checked(_source)], ...] = Field(
+    sources: tuple[Annotated[str, checked(_source)], ...] = Field(
         default=(), description="Files, folders, globs and URLs of pacts; suites.pacts by default."
     )
     authorization_env: _MaybeVariable = Field(

@@ -90,6 +90,8 @@ def bad_path(path: str) -> str:
     """A path on a service, which is put behind its address."""
     if not path.startswith("/"):
         return "must be a path that starts with /"
+    if path.startswith("//"):
+        return "must be a path that starts with one /: what stands between two names a host"
     if re.search(r"[^!-~]|[\\#]", path):
         return r"must be a path without spaces, control characters, \ and #; anything beyond ASCII percent-encoded"
     return ""

@@ -224,6 +224,13 @@ def test_only_the_files_of_stages_that_will_run_are_looked_at(shop: Path) -> Non
     assert run_harness("plan", "smoke", cwd=shop).returncode == 0
 
 
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"])
+def test_certificates_that_are_not_there_are_named(shop: Path, variable: str) -> None:
+    done = run_harness("run", "--dry", cwd=shop, env={variable: "/nowhere"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{variable} names /nowhere, which is not there" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["run", "up"])
 def test_a_port_that_is_taken_is_named(shop: Path, command: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

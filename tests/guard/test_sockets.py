@@ -212,3 +212,11 @@ def test_no_credential_is_taken_from_a_netrc(service: Hostile, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     [head] = [r for r in service.requests if "/netrc" in r]
     assert "authorization" not in head.lower()
+
+
+def test_variables_that_steer_a_tool_are_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"LOCUST_MODE_WORKER": "1", "LOCUST_EXCLUDE_TAGS": "x", "GEVENT_RESOLVER": "ares", "PYTEST_ADDOPTS": "-k x"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    environment = Guarded(Invitation.to([]), Path("incidents")).environment()
+    assert [environment[name] for name in given] == [None] * 4

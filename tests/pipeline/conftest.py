@@ -16,7 +16,7 @@ import anyio, json, os, pathlib, time
 from harness.errors import InfrastructureError, UsageError
 from harness.evidence import Finding, Measure, Severity
 from harness.pipeline import Environment
-from harness.system.tables import StageSettings
+from harness.system.fields import StageSettings
 
 class Base:
     title = "a stage for tests"

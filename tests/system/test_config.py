@@ -13,8 +13,8 @@ from harness.errors import ConfigError, UsageError
 from harness.evidence import Quantity
 from harness.guard import is_loopback
 from harness.system.config import find_config, load_project
+from harness.system.fields import StageSettings
 from harness.system.model import EdgeKind, OnFailure
-from harness.system.tables import StageSettings
 from tests.helpers import write_project
 
 MINIMAL = """

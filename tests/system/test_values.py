@@ -67,6 +67,8 @@ REFUSED: dict[str, tuple[dict[str, str], str, str]] = {
     "a list as a value": ({"web": "env = { A = [1] }"}, "services.web.env", "not a list"),
     "a line break in a path": ({"web": 'openapi = "/a\\nb"'}, "services.web.openapi", "must be a path"),
     "a space in a path": ({"use": "", "web": 'messages = "/a b"'}, "services.web.messages", "must be a path"),
+    "a path that names a host": ({"web": 'openapi = "//127.0.0.9:1/x"'}, "services.web.openapi", "one /"),
+    "readiness elsewhere": ({"web": 'ready = "//127.0.0.9:1/x"'}, "services.web.ready", "one /"),
     "a header with a colon": ({"auth": 'header = "X: y"'}, "services.web.auth.header", "name of a header"),
     "a header that frames": ({"auth": 'header = "Host"'}, "services.web.auth.header", "lets nobody in"),
     "a line break in a header": ({"auth": 'value = "a\\r\\nX: y"'}, "services.web.auth.value", "printable ASCII"),
