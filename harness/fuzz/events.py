@@ -177,13 +177,6 @@ class Report:
     skipped: dict[str, str] = field(default_factory=dict)
     said_this_run: bool = False
     failed_this_run: bool = False
-    first_at: float = 0.0
-    last_at: float = 0.0
-
-    @property
-    def pace(self) -> float:
-        """Requests a second, between the first and the last; 0 when there were not two."""
-        return self.cases / (self.last_at - self.first_at) if self.last_at > self.first_at else 0.0
 
     @property
     def cases(self) -> int:
@@ -238,7 +231,6 @@ class Report:
             self.skipped[str(event.get("label") or "")] = str(event["skip_reason"])[:_LONGEST_TEXT]
         steps = dict(_steps(recorder))
         for step in steps.values():
-            self.first_at, self.last_at = self.first_at or step.at, max(self.last_at, step.at)
             tally = self.operations.setdefault(step.operation, OperationTally())
             tally.phases[event["phase"]] += 1
             tally.statuses[step.answer.status if step.answer else 0] += 1

@@ -24,6 +24,7 @@ OWN = frozenset(
         "fuzz.never_reached",
         "fuzz.not_checked",
         "fuzz.not_reproduced",
+        "fuzz.out_of_time",
         "fuzz.too_much",
         f"fuzz.{NO_ANSWER}",
     }

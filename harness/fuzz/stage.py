@@ -31,7 +31,9 @@ __all__ = ["FuzzSettings", "FuzzStage"]
 #: Operations without a request are told together when there are more: a large document has thousands.
 _TOLD_ONE_BY_ONE = 10
 _PER_SERVICE_S = {"quick": 4.0, "full": 60.0}
-#: Start-up of Schemathesis, twice for each service, in seconds; only for telling how far the stage is.
+#: Examples of each operation, and sequences of requests, that are tried however long it takes.
+_EXAMPLES = {"quick": 15, "full": 100}
+#: Start-up of Schemathesis, in seconds; only for telling how far the stage is.
 _OVERHEAD_S = 3.0
 
 
@@ -148,6 +150,7 @@ async def _sessions(
         cache=_cache(context),
         config=config if config.is_file() else None,
         seed=context.seed,
+        examples=_EXAMPLES[context.profile],
         max_examples=settings.max_examples,
         checks=settings.checks,
         exclude_checks=settings.exclude_checks,

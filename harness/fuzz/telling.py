@@ -237,6 +237,18 @@ class Teller:
             key=" ".join(sorted(at)),
         )
 
+    def out_of_time(self, spent_s: float) -> Finding:
+        """Not even the least that is always done was done."""
+        return Finding(
+            rule="fuzz.out_of_time",
+            severity=Severity.WARNING,
+            title=f"{self.service} was not fuzzed as much as it should be: the time was up after {spent_s:.0f} s",
+            detail="The service is slow, or the machine is busy. What the rest would have found is unknown; "
+            "stages.fuzz.max_time in harness.toml gives more time.",
+            place=Place(service=self.service),
+            reproduce=self.rerun,
+        )
+
     def all_refused(self, statuses: Mapping[int, int], *, authenticated: bool) -> Finding:
         """Nothing was accepted: what lies behind the refusals was not tested at all."""
         seen = ", ".join(f"{status} ({n}x)" for status, n in sorted(statuses.items(), key=lambda item: -item[1])[:5])
