@@ -21,6 +21,7 @@ from harness.evidence import Redactor
 from harness.evidence.sweep import sweep_file
 from harness.fuzz.events import AT_WORK_VARIABLE, Report
 from harness.fuzz.floor import Floor
+from harness.fuzz.pipe import Pipe
 from harness.guard import INCIDENTS_FILE, Guarded, Incident, Invitation, Kind, guarded_module, read_incidents
 from harness.system.children import ChildResult, log_tail, run_child
 
@@ -30,9 +31,6 @@ __all__ = ["Ending", "SchemathesisRun", "warm_up"]
 _GRACE_S = 45.0
 #: Beyond its own time limit once it is at work, and without a sign of life: the last request's time-out, and a slow machine.
 _STUCK_S = 20.0
-_CHUNK_B = 1 << 20
-#: A scenario with all its answers is one line, as long as this at most; see `hooks`.
-_LINE_B = 48_000_000
 _MEMORY_B = 1_000_000_000
 #: `st run` ends with 1 when it has found something.
 _FOUND = 1
@@ -161,7 +159,7 @@ class SchemathesisRun:
         report.begin()
         child: ChildResult | None = None
         try:
-            async with _Pipe(pipe) as source, anyio.create_task_group() as tasks:
+            async with Pipe(pipe) as source, anyio.create_task_group() as tasks:
                 tasks.start_soon(source.pump, report, tick)
                 with anyio.CancelScope() as at_work:
                     tasks.start_soon(self._end_when_stuck, report, at_work)
@@ -274,58 +272,3 @@ def _has_path(url: str) -> bool:
     from urllib.parse import urlsplit
 
     return urlsplit(url).path.strip("/") != ""
-
-
-class _Pipe:
-    """The reading end of a named pipe, split into lines; it outlives writers that close and open again."""
-
-    def __init__(self, path: Path) -> None:
-        self._rest = bytearray()
-        self._too_long = False
-        self._read = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        # A writing end of our own: without it the pipe ends whenever Schemathesis closes the file, which it does twice.
-        self._write = os.open(path, os.O_WRONLY)
-
-    async def __aenter__(self) -> _Pipe:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        os.close(self._read)
-        os.close(self._write)
-
-    async def pump(self, report: Report, tick: Callable[[], None]) -> None:
-        """Feed lines until cancelled."""
-        while True:
-            await anyio.wait_readable(self._read)
-            if self._take(report):
-                tick()
-
-    def drain(self, report: Report) -> None:
-        """Feed what is left once the child is gone."""
-        while self._take(report):
-            pass
-        if self._rest:
-            report.feed(bytes(self._rest))
-
-    def _take(self, report: Report) -> bool:
-        try:
-            chunk = os.read(self._read, _CHUNK_B)
-        except BlockingIOError:
-            return False
-        *lines, rest = chunk.split(b"\n")
-        for line in lines:
-            self._add(line)
-            if self._too_long:
-                report.feed(b"(a line that is too long)")
-            elif self._rest.strip():
-                report.feed(bytes(self._rest))
-            self._rest, self._too_long = bytearray(), False
-        self._add(rest)
-        return bool(chunk)
-
-    def _add(self, piece: bytes) -> None:
-        self._too_long = self._too_long or len(self._rest) + len(piece) > _LINE_B
-        if self._too_long:
-            self._rest = bytearray()
-        else:
-            self._rest += piece

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from harness.fuzz.events import NO_ANSWER
+from harness.fuzz.failures import NO_ANSWER
 from harness.system.files import there
 from harness.system.toml import read_toml
 

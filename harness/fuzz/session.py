@@ -12,7 +12,8 @@ import anyio.to_thread
 
 from harness.errors import InfrastructureError, StartError
 from harness.evidence import Finding, Redactor
-from harness.fuzz.events import NO_ANSWER, TOO_MUCH, Failure, Report, Step
+from harness.fuzz.events import Report
+from harness.fuzz.failures import NO_ANSWER, TOO_MUCH, Failure, Step, worth_telling
 from harness.fuzz.process import Ending, SchemathesisRun
 from harness.fuzz.replay import Replayer, send
 from harness.fuzz.targets import Target
@@ -21,7 +22,7 @@ from harness.guard import Invitation
 from harness.system.children import log_tail
 from harness.system.runtime import ProcessRuntime
 
-__all__ = ["Options", "Session", "worth_telling"]
+__all__ = ["Options", "Session"]
 
 _PHASES = ("examples", "coverage", "fuzzing", "stateful")
 #: What is done with operations that are tried apart.
@@ -295,22 +296,3 @@ class Session:
         """Report one failure, as it showed in the replay; `seen_as` is how it showed before."""
         seen = self.report.counts[(seen_as or failure).key]
         self.found(self.teller.failure(failure, reproduced=reproduced, seen=seen))
-
-
-def worth_telling(failures: Sequence[Failure], keys: Iterable[str] = ()) -> list[Failure]:
-    """Leave out what merely repeats: an undeclared 500 is told as the 500, a key nobody asks for as ignored.
-
-    Args:
-        keys: names of the headers that let a caller in.
-    """
-    errors = {(f.operation, f.variant) for f in failures if f.check == "not_a_server_error"}
-    open_to_all = {f.operation for f in failures if f.check == "ignored_auth"}
-    quoted = [f"'{key.lower()}'" for key in keys]
-
-    def repeats(failure: Failure) -> bool:
-        if failure.check == "missing_required_header":
-            message = failure.message.lower()
-            return failure.operation in open_to_all and any(key in message for key in quoted)
-        return (failure.operation, failure.variant) in errors
-
-    return [f for f in failures if f.check in {"not_a_server_error", NO_ANSWER} or not repeats(f)]
