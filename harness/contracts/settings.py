@@ -15,7 +15,10 @@ class SchemaSettings(StageSettings):
     """`[stages.schema]`."""
 
     max_size_mb: Whole = Field(20, ge=1, le=200, description="A larger document is reported and not read.")
-    check_limit: Duration = Field(20.0, description="The longest the checks of one document may take.")
+    check_limit: Duration = Field(
+        20.0,
+        description="The most processor time the checks of one document may take.",
+    )
     unused: Literal["warning", "error"] = Field(
         "warning", description="What a breaking change is that hits no known consumer."
     )

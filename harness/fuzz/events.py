@@ -6,29 +6,19 @@ import base64
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.fuzz.failures import NO_ANSWER, TOO_MUCH, Answer, Failure, Step
+
 __all__ = [
     "AT_WORK_VARIABLE",
-    "NO_ANSWER",
-    "TOO_MUCH",
-    "TOO_MUCH_HEADER",
-    "Answer",
     "EngineError",
-    "Failure",
     "OperationTally",
     "Report",
-    "Step",
 ]
 
-#: Our name for a request that got no answer at all; the other checks are Schemathesis' own.
-NO_ANSWER = "no_answer"
-#: Our name for an answer that was not taken whole, see `exchange`.
-TOO_MUCH = "too_much"
-#: Says of such an answer what was too much of it; a service cannot say it by itself.
-TOO_MUCH_HEADER = "x-harness-too-much"
 #: Names the file in which the process keeps the operations that it is at, see `hooks`.
 AT_WORK_VARIABLE = "HARNESS_FUZZ_AT_WORK"
 #: Errors of the network: the request without an answer is in the recording, and is told from there.
@@ -39,83 +29,6 @@ _NETWORK = re.compile(
 _ABOUT_BODIES = frozenset({"response_schema_conformance", "content_type_conformance"})
 #: More of a text or a body is no use to anybody, and a hostile one would fill the memory.
 _LONGEST_TEXT, _LONGEST_BODY = 20_000, 200_000
-_SCHEMA_AT = re.compile(r"Schema at (\S+?):?\s")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response as it was recorded; `headers` have lower-case names."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = b""
-
-    @property
-    def too_much(self) -> str:
-        """What was too much of it to be taken whole; empty for an answer within limits."""
-        return self.headers.get(TOO_MUCH_HEADER, "")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One request as it was sent, and its answer; `answer` is None when none came.
-
-    Args:
-        path: path template of the operation, e.g. `/orders/{order_id}`.
-        at: seconds since the epoch.
-        parameter: name of the parameter or field that was made odd, where Schemathesis says so.
-        why: what is odd about it, in Schemathesis' words.
-    """
-
-    method: str
-    url: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes | None
-    at: float
-    answer: Answer | None
-    parameter: str = ""
-    why: str = ""
-
-    @property
-    def operation(self) -> str:
-        """`POST /orders`."""
-        return f"{self.method} {self.path}"
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One check that failed on one request.
-
-    Args:
-        check: name of the check, e.g. `not_a_server_error`.
-        operation: the operation it belongs to, e.g. `GET /orders/{order_id}`.
-        steps: the requests that led there, in order; the last is the failing one.
-    """
-
-    check: str
-    operation: str
-    title: str
-    message: str
-    phase: str
-    steps: tuple[Step, ...]
-
-    @property
-    def last(self) -> Step:
-        """The request that failed."""
-        return self.steps[-1]
-
-    @property
-    def variant(self) -> str:
-        """What tells it from other failures of this check on this operation, and is the same in the next run."""
-        where = _SCHEMA_AT.search(self.message) if self.check == "response_schema_conformance" else None
-        status = str(self.last.answer.status) if self.last.answer else "none"
-        return f"{status} {where[1][:200]}" if where else status
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """Equal for failures that are the same problem."""
-        return self.check, self.operation, self.variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +90,6 @@ class Report:
     skipped: dict[str, str] = field(default_factory=dict)
     said_this_run: bool = False
     failed_this_run: bool = False
-    first_at: float = 0.0
-    last_at: float = 0.0
-
-    @property
-    def pace(self) -> float:
-        """Requests a second, between the first and the last; 0 when there were not two."""
-        return self.cases / (self.last_at - self.first_at) if self.last_at > self.first_at else 0.0
 
     @property
     def cases(self) -> int:
@@ -238,7 +144,6 @@ class Report:
             self.skipped[str(event.get("label") or "")] = str(event["skip_reason"])[:_LONGEST_TEXT]
         steps = dict(_steps(recorder))
         for step in steps.values():
-            self.first_at, self.last_at = self.first_at or step.at, max(self.last_at, step.at)
             tally = self.operations.setdefault(step.operation, OperationTally())
             tally.phases[event["phase"]] += 1
             tally.statuses[step.answer.status if step.answer else 0] += 1

@@ -17,7 +17,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from harness.fuzz.events import TOO_MUCH_HEADER
+from harness.fuzz.failures import TOO_MUCH_HEADER
 from harness.guard.limits import ACCEPT_ENCODING, LIMITS, Deadline, Intake, TooMuchError, shape
 
 __all__ = ["AnswerTooLargeError", "LimitedAdapter"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -13,6 +14,7 @@ import requests.sessions
 
 from harness.fuzz.events import AT_WORK_VARIABLE
 from harness.fuzz.exchange import LimitedAdapter
+from harness.fuzz.floor import Floor, stand_on
 
 #: How much of a body goes into the report: enough to show, and to find identifiers in it for a replay.
 _KEPT_BYTES, _KEPT_LATER = 64_000, 2_000
@@ -49,10 +51,11 @@ def _limit_report() -> None:
 def _tell_what_is_at_work(file: Path) -> None:
     """Write down at once which operations are at work: the report tells of it from a thread, which may get no turn any more."""
     from schemathesis.engine.events import ScenarioFinished, ScenarioStarted
+    from schemathesis.engine.recorder import ScenarioRecorder
 
     at_work: dict[Any, str] = {}
     lock = Lock()
-    start, finish = ScenarioStarted.__init__, ScenarioFinished.__init__
+    start, finish, record_case = ScenarioStarted.__init__, ScenarioFinished.__init__, ScenarioRecorder.record_case
 
     def note() -> None:
         file.write_text(json.dumps(list(at_work.values())), encoding="utf-8")
@@ -69,6 +72,12 @@ def _tell_what_is_at_work(file: Path) -> None:
             at_work.pop(self.id, None)
             note()
 
+    def alive(self: Any, **named: Any) -> None:
+        record_case(self, **named)
+        with suppress(OSError):
+            os.utime(file)
+
+    ScenarioRecorder.record_case = alive  # type: ignore[method-assign]  # it, and a sign that work goes on
     ScenarioStarted.__init__ = started  # type: ignore[method-assign]  # it, and a word about it
     ScenarioFinished.__init__ = finished  # type: ignore[method-assign]  # the same
 
@@ -77,3 +86,5 @@ _limit_answers()
 _limit_report()
 if AT_WORK_VARIABLE in os.environ:
     _tell_what_is_at_work(Path(os.environ[AT_WORK_VARIABLE]))
+if (floor := Floor.given()) is not None:
+    stand_on(floor)

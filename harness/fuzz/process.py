@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,8 @@ from harness.errors import InfrastructureError, UsageError
 from harness.evidence import Redactor
 from harness.evidence.sweep import sweep_file
 from harness.fuzz.events import AT_WORK_VARIABLE, Report
+from harness.fuzz.floor import Floor
+from harness.fuzz.pipe import Pipe
 from harness.guard import INCIDENTS_FILE, Guarded, Incident, Invitation, Kind, guarded_module, read_incidents
 from harness.system.children import ChildResult, log_tail, run_child
 
@@ -26,11 +29,8 @@ __all__ = ["Ending", "SchemathesisRun", "warm_up"]
 
 #: Beyond its own time limit: start-up on a busy machine, and the last request's time-out.
 _GRACE_S = 45.0
-#: Beyond its own time limit once it is at work: the last request's time-out, and a slow machine.
+#: Beyond its own time limit once it is at work, and without a sign of life: the last request's time-out, and a slow machine.
 _STUCK_S = 20.0
-_CHUNK_B = 1 << 20
-#: A scenario with all its answers is one line, as long as this at most; see `hooks`.
-_LINE_B = 48_000_000
 _MEMORY_B = 1_000_000_000
 #: `st run` ends with 1 when it has found something.
 _FOUND = 1
@@ -68,7 +68,7 @@ class Ending:
     Args:
         cut_short: why it may not have done all that it was started for; empty when it has, or its time was up.
         busy_with: the operations it was at then.
-        in_time: whether it ended before its time was up.
+        in_time: whether it did at least as much as it always should, see `Floor`.
         log: its own words.
     """
 
@@ -87,7 +87,9 @@ class SchemathesisRun:
         invitation: where its requests, and those of the project's hooks, may go.
         headers: let the caller in.
         phases: of examples, coverage, fuzzing, stateful.
-        seconds: its time budget; Schemathesis splits it over phases and operations.
+        seconds: its time budget once it has done the least it should.
+        hard_s: when it ends without that.
+        examples: the least it should do, see `Floor`.
         config: the project's `schemathesis.toml`, None when there is none.
         directory: where its log goes; it leaves nothing anywhere else.
         cache: folder for Hypothesis' tables of Unicode, slow to build and the same for everybody.
@@ -99,6 +101,8 @@ class SchemathesisRun:
     headers: Mapping[str, str]
     phases: Sequence[str]
     seconds: float
+    hard_s: float
+    examples: int
     seed: int
     config: Path | None
     root: Path
@@ -155,7 +159,7 @@ class SchemathesisRun:
         report.begin()
         child: ChildResult | None = None
         try:
-            async with _Pipe(pipe) as source, anyio.create_task_group() as tasks:
+            async with Pipe(pipe) as source, anyio.create_task_group() as tasks:
                 tasks.start_soon(source.pump, report, tick)
                 with anyio.CancelScope() as at_work:
                     tasks.start_soon(self._end_when_stuck, report, at_work)
@@ -163,24 +167,27 @@ class SchemathesisRun:
                         self.command(pipe),
                         cwd=scratch,
                         log=log,
-                        time_limit_s=self.seconds + _GRACE_S,
+                        time_limit_s=self.hard_s + _GRACE_S,
                         env=self._environment(),
                         on_line=said.append,
                     )
                 tasks.cancel_scope.cancel()
                 source.drain(report)
-            busy_with = self._busy_with()
+            busy_with, in_time = self._busy_with(), not self._given_up.exists()
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
             self._keep(log, said)
         broken = [i.text for i in self._broken() if i not in before]
-        return self._ending(child, report, said, log, broken, busy_with)
+        self._check_started(child, report, said, log)
+        return Ending(self._why_cut_short(child, report, broken), busy_with, in_time, log)
 
     async def _end_when_stuck(self, report: Report, at_work: anyio.CancelScope) -> None:
         """End it when it does not end by itself: code that holds Python's lock cannot see that its time is up."""
         while not report.started:  # noqa: ASYNC110 - it is told by a child; it sets no event of ours
             await anyio.sleep(0.1)
         await anyio.sleep(self.seconds + _STUCK_S)
+        while self._silent_s < _STUCK_S:  # noqa: ASYNC110 - as above
+            await anyio.sleep(0.5)
         at_work.cancel()
 
     def _broken(self) -> list[Incident]:
@@ -189,6 +196,17 @@ class SchemathesisRun:
     @property
     def _at_work(self) -> Path:
         return self.directory / f"{self.label}.tmp" / "at-work"
+
+    @property
+    def _given_up(self) -> Path:
+        return self.directory / f"{self.label}.tmp" / "given-up"
+
+    @property
+    def _silent_s(self) -> float:
+        try:
+            return time.time() - self._at_work.stat().st_mtime
+        except OSError:
+            return math.inf
 
     def _busy_with(self) -> tuple[str, ...]:
         try:
@@ -202,6 +220,7 @@ class SchemathesisRun:
         return {
             **dict.fromkeys(_NOT_INHERITED),
             AT_WORK_VARIABLE: str(self._at_work),
+            **Floor(self.examples, max(self.hard_s, self.seconds), str(self._given_up)).environment(),
             **self._guarded().environment(),
             "PYTHONPATH": os.pathsep.join(p for p in paths if p),
             "HYPOTHESIS_STORAGE_DIRECTORY": str(self.cache),
@@ -219,28 +238,18 @@ class SchemathesisRun:
             log.write_text("\n".join((*said, errors)), encoding="utf-8", errors="replace")
             sweep_file(log, self.redactor)
 
-    def _ending(
-        self,
-        child: ChildResult | None,
-        report: Report,
-        said: Sequence[str],
-        log: Path,
-        broken: Sequence[str],
-        busy_with: tuple[str, ...],
-    ) -> Ending:
-        cut_short = self._why_cut_short(child, report, broken)
+    def _check_started(self, child: ChildResult | None, report: Report, said: Sequence[str], log: Path) -> None:
+        if report.started:
+            return
         told = self.redactor.text("\n".join(line for line in list(said)[-12:] if line.strip()))
-        if child is not None and child.returncode == 2 and not report.started:
+        if child is not None and child.returncode == 2:
             file = self.config.name if self.config else "command line"
             # Below its banner Schemathesis says first that, then why.
             lines = [line.strip() for line in told.splitlines() if line[:1].isalpha() and "Schemathesis v" not in line]
             first = "; ".join(lines[:2]) or f"exit code {child.returncode}"
             raise UsageError(f"Schemathesis refuses its configuration ({file}): {first}\n{told}")
-        if not report.started:
-            code = f" (exit code {child.returncode})" if child is not None and not child.timed_out else ""
-            raise InfrastructureError(f"Schemathesis did not start{code}; see {log}:\n{told or log_tail(log)}")
-        in_time = child is not None and not child.timed_out and report.stop_reason != "max_time"
-        return Ending(cut_short, busy_with, in_time, log)
+        code = f" (exit code {child.returncode})" if child is not None and not child.timed_out else ""
+        raise InfrastructureError(f"Schemathesis did not start{code}; see {log}:\n{told or log_tail(log)}")
 
     def _why_cut_short(self, child: ChildResult | None, report: Report, broken: Sequence[str]) -> str:
         if child is None or child.timed_out:
@@ -263,58 +272,3 @@ def _has_path(url: str) -> bool:
     from urllib.parse import urlsplit
 
     return urlsplit(url).path.strip("/") != ""
-
-
-class _Pipe:
-    """The reading end of a named pipe, split into lines; it outlives writers that close and open again."""
-
-    def __init__(self, path: Path) -> None:
-        self._rest = bytearray()
-        self._too_long = False
-        self._read = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        # A writing end of our own: without it the pipe ends whenever Schemathesis closes the file, which it does twice.
-        self._write = os.open(path, os.O_WRONLY)
-
-    async def __aenter__(self) -> _Pipe:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        os.close(self._read)
-        os.close(self._write)
-
-    async def pump(self, report: Report, tick: Callable[[], None]) -> None:
-        """Feed lines until cancelled."""
-        while True:
-            await anyio.wait_readable(self._read)
-            if self._take(report):
-                tick()
-
-    def drain(self, report: Report) -> None:
-        """Feed what is left once the child is gone."""
-        while self._take(report):
-            pass
-        if self._rest:
-            report.feed(bytes(self._rest))
-
-    def _take(self, report: Report) -> bool:
-        try:
-            chunk = os.read(self._read, _CHUNK_B)
-        except BlockingIOError:
-            return False
-        *lines, rest = chunk.split(b"\n")
-        for line in lines:
-            self._add(line)
-            if self._too_long:
-                report.feed(b"(a line that is too long)")
-            elif self._rest.strip():
-                report.feed(bytes(self._rest))
-            self._rest, self._too_long = bytearray(), False
-        self._add(rest)
-        return bool(chunk)
-
-    def _add(self, piece: bytes) -> None:
-        self._too_long = self._too_long or len(self._rest) + len(piece) > _LINE_B
-        if self._too_long:
-            self._rest = bytearray()
-        else:
-            self._rest += piece

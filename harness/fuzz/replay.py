@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from harness.fuzz.events import NO_ANSWER, TOO_MUCH, TOO_MUCH_HEADER, Answer, Failure, Step
+from harness.fuzz.failures import NO_ANSWER, TOO_MUCH, TOO_MUCH_HEADER, Answer, Failure, Step
 from harness.guard import Invitation, parse_json
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from harness.fuzz.events import NO_ANSWER
+from harness.fuzz.failures import NO_ANSWER
 from harness.system.files import there
 from harness.system.toml import read_toml
 
@@ -24,6 +24,7 @@ OWN = frozenset(
         "fuzz.never_reached",
         "fuzz.not_checked",
         "fuzz.not_reproduced",
+        "fuzz.out_of_time",
         "fuzz.too_much",
         f"fuzz.{NO_ANSWER}",
     }

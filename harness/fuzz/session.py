@@ -1,4 +1,4 @@
-"""One service's turn: Schemathesis in two runs, what to do when the service dies, and the replay of what failed."""
+"""One service's turn: a run of Schemathesis, what to do when the service dies, and the replay of what failed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import anyio.to_thread
 
 from harness.errors import InfrastructureError, StartError
 from harness.evidence import Finding, Redactor
-from harness.fuzz.events import NO_ANSWER, TOO_MUCH, Failure, Report, Step
+from harness.fuzz.events import Report
+from harness.fuzz.failures import NO_ANSWER, TOO_MUCH, Failure, Step, worth_telling
 from harness.fuzz.process import Ending, SchemathesisRun
 from harness.fuzz.replay import Replayer, send
 from harness.fuzz.targets import Target
@@ -21,21 +22,13 @@ from harness.guard import Invitation
 from harness.system.children import log_tail
 from harness.system.runtime import ProcessRuntime
 
-__all__ = ["Options", "Session", "worth_telling"]
+__all__ = ["Options", "Session"]
 
-#: Examples and coverage enumerate the document once and end by themselves, so they come first and whole; what is left of
-#: the time goes to fuzzing and stateful, which Schemathesis gives half each. In one run together, a time limit cuts
-#: coverage to a third of it, and a slow machine finds less than a fast one.
-_ENUMERATED = ("examples", "coverage")
-_ENDLESS = ("fuzzing", "stateful")
+_PHASES = ("examples", "coverage", "fuzzing", "stateful")
 #: What is done with operations that are tried apart.
 _APART = ("examples", "coverage", "fuzzing")
-#: How much longer than a service's share the enumeration may take, where a document is large or the machine busy.
-_STRETCH = 3.0
-#: What a share of time is meant for, in requests a second. Where coverage went slower (a busy machine, a slow service), the
-#: endless phases get more time, up to the limit, so that what is found depends less on the machine of the day.
-_EXPECTED_PACE = 40.0
-_PATIENCE = 4.0
+#: How long the least that is done may take, in shares of time and at least in seconds: on a busy machine, with a slow service.
+_STRETCH, _PATIENCE_S = 4.0, 60.0
 #: How often to go on, without the operation at fault, after the service has died.
 _REVIVALS = 3
 #: How often to go on, without the operations it was at, after Schemathesis has ended before its time.
@@ -55,6 +48,7 @@ class Options:
     cache: Path
     config: Path | None
     seed: int
+    examples: int
     max_examples: int | None = None
     checks: Sequence[str] = ()
     exclude_checks: Sequence[str] = ()
@@ -69,7 +63,7 @@ class Session:
         found: takes findings as they come.
         tick: called as work proceeds.
         deadly: operations that kill the service. culprits: operations at which Schemathesis ended before its time.
-        had_time: whether everything that the document enumerates was got through.
+        had_time: whether as much was done as always should be.
         ended_early: whether Schemathesis ended before its time.
     """
 
@@ -125,32 +119,30 @@ class Session:
 
     async def run(self) -> None:
         """Fuzz, replay, tell. Problems of Schemathesis' own end up in `broken`."""
-        self.begun = begun = time.monotonic()
-        await self._phases(_ENUMERATED, self.target.seconds * _STRETCH)
-        rest = self.target.seconds - (time.monotonic() - begun)
-        await self._phases(_ENDLESS, max(rest, self.target.seconds / 2) * self._patience())
+        self.begun = time.monotonic()
+        await self._whole()
         await self._apart()
         for error in self.report.errors:
             if not (self.deadly and error.kind == "NoLinksFound"):  # they went with the operations left out
                 self.found(self.teller.engine(error))
+        if not self.had_time:
+            self.found(self.teller.out_of_time(self.spent_s))
         if self.alive:
             await self._replay()
         else:
             self.doubtful = self._worth_telling()
         self.ended = time.monotonic()
 
-    def _patience(self) -> float:
-        pace = self.report.pace
-        return min(max(_EXPECTED_PACE / pace, 1.0), _PATIENCE) if pace else 1.0
-
-    async def _phases(self, phases: Sequence[str], seconds: float) -> None:
+    async def _whole(self) -> None:
+        seconds = self.target.seconds
         for _ in range(_REVIVALS + _RESTARTS):
             left_out = self.deadly | self.culprits
             if not self.alive or self.broken or left_out >= set(self.target.document.operations):
                 return
-            label = f"{phases[-1]}-{len(left_out)}" if left_out else phases[-1]
-            ending = await self._schemathesis(phases, seconds, label, skip=left_out)
-            if phases == _ENUMERATED and ending is not None:
+            label = f"run-{len(left_out)}" if left_out else "run"
+            hard_s = max(seconds * _STRETCH, _PATIENCE_S)
+            ending = await self._schemathesis(_PHASES, seconds, hard_s, label, skip=left_out)
+            if ending is not None:
                 self.had_time = ending.in_time
             if self._gone():
                 if len(self.deadly) >= _REVIVALS:
@@ -163,7 +155,7 @@ class Session:
         """Tell of an early end; whether there is something to leave out, so that the rest can be tried again."""
         self.ended_early = True
         declared = set(self.target.document.operations)
-        at = [o for o in ending.busy_with if o in declared]
+        at = [o for o in dict.fromkeys(ending.busy_with) if o in declared]
         patterns = {o: self.target.document.patterns(o) for o in at}
         self.found(self.teller.ended_early(ending.cut_short, at, ending.log.name, patterns))
         fresh = set(at) - self.culprits
@@ -191,7 +183,7 @@ class Session:
     async def _try(self, operations: Sequence[str], label: str, seconds: float) -> None:
         if not self.alive or self.broken:
             return
-        ending = await self._schemathesis(_APART, seconds, label, only=operations)
+        ending = await self._schemathesis(_APART, seconds, seconds * _STRETCH, label, only=operations)
         if self._gone():
             await self._crashed()
         elif ending is not None and ending.cut_short:
@@ -201,6 +193,7 @@ class Session:
         self,
         phases: Sequence[str],
         seconds: float,
+        hard_s: float,
         label: str,
         *,
         skip: Iterable[str] = (),
@@ -214,6 +207,8 @@ class Session:
             headers=t.auth,
             phases=phases,
             seconds=seconds,
+            hard_s=hard_s,
+            examples=o.examples,
             seed=o.seed,
             config=o.config,
             root=o.root,
@@ -301,22 +296,3 @@ class Session:
         """Report one failure, as it showed in the replay; `seen_as` is how it showed before."""
         seen = self.report.counts[(seen_as or failure).key]
         self.found(self.teller.failure(failure, reproduced=reproduced, seen=seen))
-
-
-def worth_telling(failures: Sequence[Failure], keys: Iterable[str] = ()) -> list[Failure]:
-    """Leave out what merely repeats: an undeclared 500 is told as the 500, a key nobody asks for as ignored.
-
-    Args:
-        keys: names of the headers that let a caller in.
-    """
-    errors = {(f.operation, f.variant) for f in failures if f.check == "not_a_server_error"}
-    open_to_all = {f.operation for f in failures if f.check == "ignored_auth"}
-    quoted = [f"'{key.lower()}'" for key in keys]
-
-    def repeats(failure: Failure) -> bool:
-        if failure.check == "missing_required_header":
-            message = failure.message.lower()
-            return failure.operation in open_to_all and any(key in message for key in quoted)
-        return (failure.operation, failure.variant) in errors
-
-    return [f for f in failures if f.check in {"not_a_server_error", NO_ANSWER} or not repeats(f)]

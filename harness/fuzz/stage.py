@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -15,8 +13,8 @@ import anyio
 import anyio.to_thread
 from pydantic import Field
 
-from harness.errors import HarnessError, InfrastructureError, StartError
-from harness.evidence import Artifact, Finding, Measure, Redactor, StageResult
+from harness.errors import HarnessError, StartError
+from harness.evidence import Redactor, StageResult
 from harness.pipeline.stage import Environment, Need, StageContext
 from harness.system.fields import Duration, Line, StageSettings, Whole
 from harness.system.model import Service, System
@@ -28,10 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FuzzSettings", "FuzzStage"]
 
-#: Operations without a request are told together when there are more: a large document has thousands.
-_TOLD_ONE_BY_ONE = 10
 _PER_SERVICE_S = {"quick": 4.0, "full": 60.0}
-#: Start-up of Schemathesis, twice for each service, in seconds; only for telling how far the stage is.
+#: Examples of each operation, and sequences of requests, that are tried however long it takes.
+_EXAMPLES = {"quick": 15, "full": 100}
+#: Start-up of Schemathesis, in seconds; only for telling how far the stage is.
 _OVERHEAD_S = 3.0
 
 
@@ -102,6 +100,7 @@ class FuzzStage:
             UsageError: when traffic was not invited, a service does not exist, or `schemathesis.toml` is refused.
             InfrastructureError: when Schemathesis broke and nothing else was found.
         """
+        from harness.fuzz.conclusion import conclude
         from harness.fuzz.configuration import check_configuration
         from harness.fuzz.process import warm_up
         from harness.fuzz.targets import candidates, check_invited
@@ -123,7 +122,7 @@ class FuzzStage:
             sessions = await _sessions(context, settings, services, runtime)
             await _side_by_side(context, sessions, runtime)
         await _second_chance(context, sessions)
-        return _conclude(context, sessions)
+        return conclude(context, sessions)
 
 
 async def _sessions(
@@ -148,6 +147,7 @@ async def _sessions(
         cache=_cache(context),
         config=config if config.is_file() else None,
         seed=context.seed,
+        examples=_EXAMPLES[context.profile],
         max_examples=settings.max_examples,
         checks=settings.checks,
         exclude_checks=settings.exclude_checks,
@@ -265,83 +265,3 @@ async def _second_chance(context: StageContext, sessions: list[Session]) -> None
             replayer = Replayer(runtime.addresses[target.name], target.document.text)
             again = await anyio.to_thread.run_sync(replayer.shows_again, failure)
             session.tell(again or failure, reproduced=again is not None, seen_as=failure)
-
-
-def _conclude(context: StageContext, sessions: list[Session]) -> StageResult:
-    broken = [text for s in sessions for text in s.broken]
-    if broken and not context.findings:
-        raise InfrastructureError("; ".join(broken))
-    for session in sessions:
-        for finding in _coverage_findings(session):
-            context.found(finding)
-    work = {
-        "services": sum(bool(s.tested) for s in sessions),
-        "operations": sum(len(s.tested) for s in sessions),
-        "cases": sum(s.report.operations[o].cases for s in sessions for o in s.tested),
-    }
-    reason = f"Schemathesis broke: {'; '.join(broken)}" if broken else ""
-    return context.result(
-        work=work,
-        measures=[m for s in sessions for m in _measures(s)],
-        artifacts=_artifacts(context, sessions),
-        reason=reason,
-    )
-
-
-def _coverage_findings(session: Session) -> Iterator[Finding]:
-    """Declared operations that were never accepted, never looked at, or never even reached."""
-    declared, report, teller = session.target.document.operations, session.report, session.teller
-    missed = [o for o in declared if o not in report.operations]
-    told = [(o, session.why_missed(o)) for o in missed]
-    if len(missed) > _TOLD_ONE_BY_ONE:
-        yield teller.many_never_reached(missed, len(declared), [*dict.fromkeys(why for _, why in told)])
-    else:
-        yield from (teller.never_reached(operation, why) for operation, why in told)
-    reached = session.reached
-    if report.cases and not any(t.checks for t in report.operations.values()):
-        yield teller.not_checked(report.cases)
-    else:
-        yield from (teller.operation_not_checked(o) for o in reached if report.operations[o].unchecked)
-    statuses: Counter[int] = sum((report.operations[o].statuses for o in reached), Counter())
-    if statuses and _all_refused(statuses):
-        yield teller.all_refused(statuses, authenticated=bool(session.target.auth))
-        return
-    for operation in reached:
-        tally = report.operations[operation]
-        if not tally.accepted:
-            seen = ", ".join(f"{status or 'none'} ({n}x)" for status, n in tally.statuses.most_common(5))
-            yield teller.never_accepted(operation, seen)
-
-
-def _all_refused(statuses: Mapping[int, int]) -> bool:
-    """Whether nothing was accepted: refusals only, or one and the same redirect for everything."""
-    if all(400 <= status < 500 for status in statuses):
-        return True
-    return len(statuses) == 1 and all(300 <= status < 400 for status in statuses)
-
-
-def _measures(session: Session) -> Iterator[Measure]:
-    labels = {"service": session.target.name}
-    cases, declared = session.report.cases, session.target.document.operations
-    accepted = sum(session.report.operations[o].accepted for o in session.reached)
-    yield Measure("fuzz.cases", cases, "count", labels)
-    yield Measure("fuzz.rate", cases / session.spent_s if session.spent_s else 0.0, "1/s", labels)
-    yield Measure("fuzz.operation_coverage", accepted / len(declared), "ratio", labels)
-
-
-def _artifacts(context: StageContext, sessions: list[Session]) -> list[Artifact]:
-    """What every operation received, and Schemathesis' own words."""
-    table = {
-        s.target.name: {
-            name: {"cases": t.cases, "phases": dict(t.phases), "statuses": dict(sorted(t.statuses.items()))}
-            for name, t in sorted(s.report.operations.items())
-        }
-        for s in sessions
-    }
-    file = context.directory / "operations.json"
-    file.write_text(json.dumps(table, indent=1), encoding="utf-8")
-    logs = sorted(log for s in sessions for log in (context.directory / s.target.name).glob("*.log"))
-    return [
-        context.artifact(file, "what each operation received", "application/json"),
-        *(context.artifact(log, f"Schemathesis on {log.parent.name}, {log.stem}") for log in logs),
-    ]

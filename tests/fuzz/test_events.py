@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from harness.evidence import Redactor
-from harness.fuzz.events import NO_ANSWER, Failure, Report, Step
-from harness.fuzz.session import worth_telling
+from harness.fuzz.events import Report
+from harness.fuzz.failures import NO_ANSWER, Failure, Step, worth_telling
 from harness.fuzz.telling import Teller
 
 

@@ -14,8 +14,8 @@ import psutil
 import pytest
 import requests
 
-from harness.fuzz.events import TOO_MUCH_HEADER
 from harness.fuzz.exchange import AnswerTooLargeError, LimitedAdapter
+from harness.fuzz.failures import TOO_MUCH_HEADER
 from tests.helpers import wait_for
 
 SIZES = ("endless", "gzip", "brotli", "zstd", "deep", "many", "wide", "headers")

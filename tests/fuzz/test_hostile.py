@@ -264,7 +264,7 @@ def test_a_pattern_that_holds_a_repetition_in_a_repetition_is_named_in_the_title
 def run_of(tmp_path: Path) -> SchemathesisRun:
     return SchemathesisRun(
         location="x", base_url="http://127.0.0.1:1", invitation=Invitation(), headers={}, phases=("coverage",), seconds=1.0,
-        seed=1, config=None, root=tmp_path, directory=tmp_path, cache=tmp_path, label="coverage",
+        hard_s=4.0, examples=10, seed=1, config=None, root=tmp_path, directory=tmp_path, cache=tmp_path, label="coverage",
     )  # fmt: skip
 
 

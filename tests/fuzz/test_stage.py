@@ -11,20 +11,16 @@ def test_a_service_without_defects_has_no_finding(victims: Fuzzed) -> None:
     assert victims.rules("clean") == set()
 
 
-#: Found by following links, as often as there is time for: a busy machine may not get there. To be mended, not to be kept.
-_WAVERS = pytest.mark.xfail(reason="the stateful phase may not get to it on a busy machine", strict=False)
-
-
 @pytest.mark.parametrize(
     ("service", "rule"),
     [
         ("rough", "fuzz.not_a_server_error"),
         ("rough", "fuzz.status_code_conformance"),
-        ("sloppy", "fuzz.response_schema_conformance"),
-        ("sloppy", "fuzz.ignored_auth"),
-        pytest.param("dangling", "fuzz.not_a_server_error", marks=_WAVERS),
+        ("rough", "fuzz.response_schema_conformance"),
+        ("rough", "fuzz.ignored_auth"),
+        ("dangling", "fuzz.not_a_server_error"),
         ("mortal", "fuzz.crash"),
-        ("moody", "fuzz.not_reproduced"),
+        ("dangling", "fuzz.not_reproduced"),
         ("homepage", "fuzz.document"),
         ("giant", "fuzz.document"),
     ],
@@ -39,13 +35,11 @@ def test_the_title_of_a_server_error_names_service_status_operation_and_the_odd_
     assert (found.place.service, found.place.operation) == ("rough", "POST /widgets")
 
 
-@_WAVERS
 def test_an_undeclared_500_is_told_once_as_the_500(victims: Fuzzed) -> None:
     of_500 = [f for f in victims.about("dangling") if f.severity == "error"]
     assert [f.rule for f in of_500] == ["fuzz.not_a_server_error"]
 
 
-@_WAVERS
 def test_a_failure_that_needs_earlier_requests_lists_them(victims: Fuzzed) -> None:
     (found,) = [f for f in victims.about("dangling") if f.severity == "error"]
     assert "The requests that led there:" in found.detail
@@ -69,8 +63,7 @@ def test_the_request_that_kills_a_service_is_named_and_the_rest_is_still_fuzzed(
 
 
 def test_a_failure_that_does_not_show_again_is_only_a_warning(victims: Fuzzed) -> None:
-    (found,) = [f for f in victims.about("moody") if f.severity != "info"]
-    assert found.severity == "warning"
+    (found,) = [f for f in victims.about("dangling") if f.severity == "warning"]
     assert "not again" in found.title
 
 
@@ -97,7 +90,7 @@ def test_a_broken_document_is_one_finding_and_the_others_are_fuzzed(victims: Fuz
     assert [f.rule for f in victims.about("homepage")] == ["fuzz.document"]
     assert "neither JSON nor YAML" in victims.about("homepage")[0].title
     assert "longer than 10 MB" in victims.about("giant")[0].title
-    assert victims.result.work["services"] == 6
+    assert victims.result.work["services"] == 4
 
 
 def test_a_service_without_a_document_is_named_with_the_reason_and_not_counted(victims: Fuzzed) -> None:
@@ -105,7 +98,7 @@ def test_a_service_without_a_document_is_named_with_the_reason_and_not_counted(v
 
 
 def test_work_and_measures_are_per_service(victims: Fuzzed) -> None:
-    assert victims.result.work["operations"] == 6 * 5
+    assert victims.result.work["operations"] == 4 * 5
     assert victims.result.work["cases"] > 300
     measures = {(m.name, m.labels["service"]): m.value for m in victims.result.measures}
     assert measures["fuzz.cases", "clean"] > 80

@@ -13,7 +13,7 @@ from typing import Any
 from harness.contracts.documents.nodes import escape
 from harness.contracts.documents.reading import DocumentError
 
-__all__ = ["SlowPatternError", "may_backtrack", "within"]
+__all__ = ["UnfinishedError", "may_backtrack", "within"]
 
 #: A pattern as JSON or YAML writes it; what stands for more is looked at more closely by nobody, so rather one too many.
 _PATTERN = re.compile(
@@ -23,8 +23,8 @@ _REPEATS = re.compile(rb"[*+]|\{\d")
 _SHOWN = 200
 
 
-class SlowPatternError(DocumentError):
-    """A document's check did not end in time, because of one of its patterns; the text is a predicate that names it."""
+class UnfinishedError(DocumentError):
+    """A document's check did not end in time; the text is a predicate that names the pattern it was at, if it was at one."""
 
 
 class _LateError(BaseException):
@@ -43,9 +43,12 @@ def may_backtrack(raw: bytes) -> bool:
 def within(limit_s: float, content: Mapping[str, Any]) -> Iterator[None]:
     """Interrupt the block when its time is over; only where this is a process's main thread, and nothing elsewhere.
 
+    Args:
+        limit_s: processor time of this process, in seconds: a busy machine accuses nobody.
+        content: the document, to find a pattern's place in; may be filled in the block.
+
     Raises:
-        SlowPatternError: when a pattern was being matched then.
-        DocumentError: when it was something else.
+        UnfinishedError: when it was interrupted.
     """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
@@ -54,25 +57,25 @@ def within(limit_s: float, content: Mapping[str, Any]) -> Iterator[None]:
     def late(_number: int, _frame: FrameType | None) -> None:
         raise _LateError
 
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    before = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, limit_s)
     try:
         yield
     except _LateError as error:
         raise _told(error.__traceback__, content, limit_s) from None
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
-def _told(trace: TracebackType | None, content: Mapping[str, Any], limit_s: float) -> DocumentError:
+def _told(trace: TracebackType | None, content: Mapping[str, Any], limit_s: float) -> UnfinishedError:
     pattern = _matched(trace)
     if pattern is None:
-        return DocumentError(f"was not checked to the end within {limit_s:.0f} s")
+        return UnfinishedError(f"was not checked to the end within {limit_s:g} s of processor time")
     shown = pattern if len(pattern) <= _SHOWN else f"{pattern[:_SHOWN]}…"
-    return SlowPatternError(
+    return UnfinishedError(
         f"was not checked to the end: matching the pattern {shown!r}{_place_of(content, pattern)} does not end within "
-        f"{limit_s:.0f} s"
+        f"{limit_s:g} s of processor time"
     )
 
 

@@ -24,7 +24,7 @@ from harness.contracts.documents.reading import (
 )
 from harness.contracts.pacts import Pact
 from harness.contracts.schema.checks import Examined, examine
-from harness.contracts.schema.patience import SlowPatternError, may_backtrack
+from harness.contracts.schema.patience import UnfinishedError, may_backtrack
 from harness.contracts.sources import source_for
 from harness.contracts.usage.usage import Usage, usage_of
 from harness.contracts.usage.verdicts import Consequence, Verdicts
@@ -42,7 +42,8 @@ __all__ = ["check_documents"]
 # Up to here a document is checked in well under a second; a process, which can be ended, would take longer to start.
 _SMALL_BYTES = 256_000
 _MAX_PLACES = 20
-_OF_LIMIT = 0.7
+#: How much longer than its processor time a check may take where the machine is busy, and its process to start, in seconds.
+_PATIENCE, _START_S = 20.0, 60.0
 _SEVERITY = {Level.BREAKING: Severity.ERROR, Level.WARNING: Severity.WARNING, Level.COMPATIBLE: Severity.INFO}
 
 
@@ -145,14 +146,15 @@ async def _examine(
         kept = context.directory / f"{document.service.name}.{document.kind}"
         kept.write_bytes(raw)
         tally.artifacts.append(context.artifact(kept, document.title.removeprefix("the "), "application/json"))
-        with anyio.move_on_after(settings.check_limit):
+        limit_s = settings.check_limit * _PATIENCE + _START_S
+        with anyio.move_on_after(limit_s):
             examined = await _examined(raw, document.kind, baseline, settings.check_limit)
-    except SlowPatternError as error:
+    except UnfinishedError as error:
         return [_unfinished(document, str(error))]
     except DocumentError as error:
         return [_unreadable(document, str(error))]
     if examined is None:
-        took = f"({size / 1e6:.1f} MB) was not checked to the end within {settings.check_limit:g} s"
+        took = f"({size / 1e6:.1f} MB) was not checked to the end within {limit_s:g} s"
         return [_unfinished(document, took)]
     tally.documents += 1
     tally.operations += examined.operations
@@ -199,8 +201,7 @@ def _strict(system: System, document: Declared, usage: Usage, settings: SchemaSe
 
 async def _examined(raw: bytes, kind: DocumentKind, baseline: Path, limit_s: float) -> Examined:
     if len(raw) > _SMALL_BYTES or may_backtrack(raw):
-        # It is to end before it is ended, and say what held it up.
-        return await anyio.to_process.run_sync(examine, raw, kind, baseline, limit_s * _OF_LIMIT, cancellable=True)
+        return await anyio.to_process.run_sync(examine, raw, kind, baseline, limit_s, cancellable=True)
     return await anyio.to_thread.run_sync(examine, raw, kind, baseline, abandon_on_cancel=True)
 
 
