@@ -7,7 +7,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, os.cpu_count() * 3 // 2
 # Hundreds of processes are started by a run of the tests: each would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test hostile lint bench pins clean
+.PHONY: help setup run test drill hostile lint bench pins clean
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -25,6 +25,9 @@ run: setup ## Run the whole pipeline on the record shop; report in out/report.ht
 
 test: setup lint ## Lint, type-check and test the harness and the record shop
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+drill: setup ## Plant every known defect in the record shop, also those `make test` leaves out
+	$(BIN)/python -m pytest tests/defects -m "drill or not drill" -n $(WORKERS) --dist worksteal $(ARGS)
 
 hostile: setup ## What a hostile service, document or contract may try, alone (part of `make test`)
 	$(BIN)/python -m pytest tests/guard tests/*/test_hostile.py tests/contracts/*/test_hostile.py tests/contracts/schema/test_references.py -n $(WORKERS) --dist worksteal $(ARGS)

@@ -49,7 +49,9 @@ def titles(result: dict[str, Any], stage: str, rule: str) -> list[str]:
     return [f["title"] for f in findings if fnmatchcase(f["rule"], rule) and f["severity"] == "error"]
 
 
-@pytest.mark.parametrize("defect", DEFECTS, ids=[d["name"] for d in DEFECTS])
+@pytest.mark.parametrize(
+    "defect", [pytest.param(d, id=d["name"], marks=[pytest.mark.drill] * d.get("drill", False)) for d in DEFECTS]
+)
 def test_a_planted_defect_turns_the_run_red(tmp_path: Path, defect: dict[str, Any]) -> None:
     copy_shop(tmp_path)
     plant(tmp_path, defect)
