@@ -20,6 +20,7 @@ from harness.evidence import to_json
 from harness.guard.redirects import watch_geventhttpclient, watch_requests
 from harness.load.bounded import bound_answers
 from harness.load.seen import SEEN_VARIABLE, Seen
+from harness.system import telling
 
 __all__: list[str] = []
 
@@ -82,6 +83,8 @@ def _leave(**_: Any) -> None:
 watch_requests()
 watch_geventhttpclient()
 bound_answers()
+telling.tell_what_is_sent()
+telling.watch_geventhttpclient()
 _marked(User)
 _marked(TaskSet)
 for _hook, _listener in (
