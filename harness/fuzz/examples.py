@@ -31,7 +31,8 @@ def _shown(node: Mapping[Any, Any]) -> Iterator[Said]:
         yield from find.of_json(value)
     if isinstance(node.get("name"), str) and "in" in node:
         for value in (*_examples(node), *_examples(node.get("schema"))):
-            yield from find.of_headers([(node["name"], str(value))])
+            header = ("Cookie", f"{node['name']}={value}") if node["in"] == "cookie" else (node["name"], str(value))
+            yield from find.of_headers([header])
     properties = node.get("properties")
     for name, described in properties.items() if isinstance(properties, Mapping) else ():
         for value in _examples(described):
