@@ -21,14 +21,23 @@ from harness.evidence._jsontext import MASK
 from harness.evidence._names import is_secret_name, mask_names, may_have_names, squeezed
 from harness.evidence.secrets import SHARED, plain_name, remember
 
-__all__ = ["Bounded", "Credentials", "Said", "credentials", "looks_random", "remember_said", "worth_knowing"]
+__all__ = [
+    "MOST",
+    "MOST_OF_A_NAME",
+    "Bounded",
+    "Credentials",
+    "Said",
+    "credentials",
+    "remember_said",
+    "worth_knowing",
+]
 
 #: A name, and what is confidential under it.
 Said = tuple[str, str]
 
 #: How many values are taken, and how many that stood under one name: each makes the masking slower, and a thousand users with
 #: a token each must not crowd out the one key they all send. The first ones count.
-_MOST, _MOST_OF_A_NAME = 200, 50
+MOST, MOST_OF_A_NAME = 200, 50
 _SHORTEST, _SHORTEST_NUMBER = 6, 8
 _LONGEST = 8_192
 #: Of longer text only so much is looked through.
@@ -64,7 +73,7 @@ def worth_knowing(value: str) -> bool:
     return len(value) >= _SHORTEST_NUMBER if value.isdigit() else value.lower() not in _ORDINARY
 
 
-def looks_random(value: str) -> bool:
+def _looks_random(value: str) -> bool:
     """Whether a value is no word of a language: where a name is not enough to tell."""
     mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
     return (mixed and not _ROUTE.fullmatch(value)) or (value.isalnum() and len(value) >= 20)
@@ -96,7 +105,7 @@ class Credentials:
         for pair in value.split(";"):
             name, _, text = pair.strip().partition("=")
             text = text.strip('"')
-            if self.is_secret(name) or _SESSION.search(name) or (len(text) >= 16 and looks_random(text)):
+            if self.is_secret(name) or _SESSION.search(name) or (len(text) >= 16 and _looks_random(text)):
                 yield from _told(name, text)
 
     def of_target(self, target: str) -> Iterator[Said]:
@@ -104,7 +113,7 @@ class Credentials:
         path, _, query = target.partition("#")[0].partition("?")
         segments = [unquote(s) for s in re.split(r"[/;]", path.partition("://")[2] or path)]
         for before, segment in pairwise(segments):
-            if self.is_secret(before) and looks_random(segment):
+            if self.is_secret(before) and _looks_random(segment):
                 yield from _told(before, segment)
         yield from self.of_form(path if ";" in path else "")
         yield from self.of_form(query)
@@ -167,7 +176,7 @@ class Credentials:
         for key, inner in node.items():
             secret = self.is_secret(str(key)) or (key == "value" and isinstance(named, str) and self.is_secret(named))
             # Beside a token stand its type and its owner: they are no secret for that.
-            inherited = bool(above) and (not isinstance(inner, str) or looks_random(inner))
+            inherited = bool(above) and (not isinstance(inner, str) or _looks_random(inner))
             yield (str(key) if secret else above if inherited else "", inner, depth + 1)
 
 
@@ -213,7 +222,7 @@ class Bounded:
     @property
     def full(self) -> bool:
         """Whether nothing will be passed on any more."""
-        return len(self._passed) >= _MOST
+        return len(self._passed) >= MOST
 
     def spare(self, values: Iterable[str]) -> None:
         """Never pass these on: reports could not be read without them."""
@@ -223,7 +232,7 @@ class Bounded:
         """Pass on what is new, as far as there is room."""
         for name, value in said:
             kind = plain_name(name)
-            if value in self._passed or value in self._spared or self._counts[kind] >= _MOST_OF_A_NAME:
+            if value in self._passed or value in self._spared or self._counts[kind] >= MOST_OF_A_NAME:
                 continue
             if self.full:
                 return
