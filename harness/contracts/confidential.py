@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.evidence.credentials import Said, credentials, remember_said
+from harness.evidence.credentials import Credentials, Said, credentials, remember_said
 
 __all__ = ["remember_sent"]
 
 
 def remember_sent(interaction: Mapping[str, Any]) -> None:
     """Remember what an interaction, as it stands in a pact of any version, sends in confidence."""
-    remember_said(_said(interaction))
-
-
-def _said(interaction: Mapping[str, Any]) -> Iterator[Said]:
     find = credentials()
+    text = json.dumps(interaction)
+    if '"encoded"' in text or find.may_hold(text):
+        remember_said(_said(interaction, find))
+
+
+def _said(interaction: Mapping[str, Any], find: Credentials) -> Iterator[Said]:
     yield from find.of_json(interaction.get("providerStates"))
     for part in (interaction, interaction.get("request")):
         if not isinstance(part, Mapping):

@@ -127,7 +127,7 @@ class Credentials:
 
     def of_body(self, text: str) -> Iterator[Said]:
         """Those of a body, whatever it is written in."""
-        if not self._may_hold(text):
+        if not self.may_hold(text):
             return
         if text.lstrip()[:1] in {"{", "["} and len(text) <= _LONGEST_JSON:
             try:
@@ -142,7 +142,8 @@ class Credentials:
         else:
             yield from self._of_text(text)
 
-    def _may_hold(self, text: str) -> bool:
+    def may_hold(self, text: str) -> bool:
+        """Whether a text has a secret name in it, at a glance: often where it has none, never the other way round."""
         return may_have_names(text) or (bool(self.names) and any(map(squeezed(text).__contains__, self.names)))
 
     def _of_text(self, text: str) -> Iterator[Said]:
