@@ -225,6 +225,10 @@ class Bounded:
         """Whether nothing will be passed on any more."""
         return len(self._passed) >= MOST
 
+    def has_room(self, name: str) -> bool:
+        """Whether more values under a name will be passed on."""
+        return self._counts[plain_name(name)] < MOST_OF_A_NAME
+
     def spare(self, values: Iterable[str]) -> None:
         """Never pass these on: reports could not be read without them."""
         self._spared.update(values)
@@ -232,13 +236,12 @@ class Bounded:
     def take(self, said: Iterable[Said]) -> None:
         """Pass on what is new, as far as there is room."""
         for name, value in said:
-            kind = plain_name(name)
-            if value in self._passed or value in self._spared or self._counts[kind] >= MOST_OF_A_NAME:
+            if value in self._passed or value in self._spared or not self.has_room(name):
                 continue
             if self.full:
                 return
             self._passed.add(value)
-            self._counts[kind] += 1
+            self._counts[plain_name(name)] += 1
             self._tell(name, value)
 
 

@@ -148,6 +148,7 @@ class Secrets:
         self.known = tuple(w for v in sorted(self._values, key=len, reverse=True) for w in self._values[v])
 
 
+@lru_cache(maxsize=8192)
 def plain_name(name: str) -> str:
     """A name without case and separators."""
     return re.sub(r"[\W_]+", "", name).lower()

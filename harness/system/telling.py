@@ -22,9 +22,13 @@ CHANNEL_VARIABLE = "HARNESS_CONFIDENTIAL"
 #: A longer value is told in pieces: a short write into a pipe is never mixed with another's.
 _PIECE = 2_000
 #: How many pieces of requests are kept in mind as seen already.
-_SEEN = 4_096
+_MOST_SEEN = 4_096
 _SHORT = 4_096
 _HEAD = re.compile(rb"[A-Z]{3,16} (\S+) HTTP/1\.\d\r\n")
+#: UUIDs (RFC 9562, 4).
+_ID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_ID_DASHES = 4
+_DIGITS = bytes.maketrans(b"0123456789", b"0" * 10)
 _CHUNK = re.compile(rb"[0-9a-fA-F]{1,8}\r\n")
 _TRACE = b"traceparent: "
 #: A trace's header (W3C Trace Context, 3.2) is another in every request, and of this length.
@@ -52,53 +56,91 @@ class Sent:
 
     def __init__(self, find: Credentials, tell: Callable[[str, str], object]) -> None:
         self._find = find
-        self._seen: set[bytes] = set()
+        self._seen = _Seen()
+        #: Targets and bodies without a secret name, whatever numbers stand in them.
+        self._harmless = _Seen()
+        #: Headers of which so many values are told that no more will be.
+        self._closed: set[bytes] = set()
         self.told = Bounded(tell)
 
     def piece(self, data: bytes) -> None:
         """A piece of a request as it is sent: its head, its body, or both."""
-        key = data
         before, mark, after = data.partition(_TRACE)
-        if mark and after[_TRACE_LENGTH : _TRACE_LENGTH + 2] == b"\r\n":
-            key = before + after[_TRACE_LENGTH:]
-        if key in self._seen or self.told.full:
+        after = after[_TRACE_LENGTH:]
+        if mark and not after.startswith(b"\r\n"):
+            before, after = data, b""
+        if (
+            after in self._seen.pieces and (before in self._seen.pieces or self._is_harmless(before))
+        ) or self.told.full:
             return
-        self._keep(key)
         head = _HEAD.match(data)
         if head is None:
             self.body(data)
             return
-        lines, _, body = data.partition(b"\r\n\r\n")
-        self.head(head[1], self._headers(lines[head.end() :]))
+        lines, _, body = data[head.end() :].partition(b"\r\n\r\n")
+        self.head(head[1], self._headers(lines))
         if body:
             self.body(body)
+        self._seen.keep(after)
+        if not self._is_harmless(before):
+            self._seen.keep(before)
+            self._judge(before)
+
+    def _is_harmless(self, data: bytes) -> bool:
+        return _shape(data) in self._harmless.pieces
+
+    def _judge(self, data: bytes) -> None:
+        shape = _shape(data)
+        if not self._find.may_hold(_text(shape)):
+            self._harmless.keep(shape)
 
     def _headers(self, lines: bytes) -> Iterator[tuple[bytes, bytes]]:
         for line in lines.split(b"\r\n"):
-            if line not in self._seen:
+            if line not in self._seen.pieces:
                 name, _, value = line.partition(b":")
-                if name.lower() not in _DULL:
-                    self._keep(line)
+                if name.lower() not in _DULL and name not in self._closed:
+                    self._seen.keep(line)
                     yield name, value
 
     def head(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """What a request asks for, and its headers."""
-        if target not in self._seen:
-            self._keep(target)
+        if target not in self._seen.pieces and not self._is_harmless(target):
+            self._seen.keep(target)
+            self._judge(target)
             self.told.take(self._find.of_target(_text(target)))
-        self.told.take(self._find.of_headers((_text(name), _text(value)) for name, value in headers))
+        for name, value in headers:
+            self.told.take(self._find.of_headers([(_text(name), _text(value))]))
+            if not self.told.has_room(_text(name)):
+                self._closed.add(name)
 
     def body(self, data: bytes) -> None:
         """A body, or a part of one."""
+        if data in self._seen.pieces or self._is_harmless(data):
+            return
+        self._seen.keep(data)
+        self._judge(data)
         chunk = _CHUNK.match(data)
         self.told.take(self._find.of_body(_text(data[chunk.end() :] if chunk else data)))
 
-    def _keep(self, piece: bytes) -> None:
+
+class _Seen:
+    """Pieces of requests that were seen already, as many as are worth the memory."""
+
+    def __init__(self) -> None:
+        self.pieces: set[bytes] = {b""}
+
+    def keep(self, piece: bytes) -> None:
         if len(piece) > _SHORT:
             return
-        if len(self._seen) >= _SEEN:
-            self._seen.clear()
-        self._seen.add(piece)
+        if len(self.pieces) >= _MOST_SEEN:
+            self.pieces.clear()
+            self.pieces.add(b"")
+        self.pieces.add(piece)
+
+
+def _shape(data: bytes) -> bytes:
+    """What is left when numbers and ids are taken for one another; no name is made of these alone."""
+    return (_ID.sub(b"0", data) if data.count(b"-") >= _ID_DASHES else data).translate(_DIGITS)
 
 
 def _text(data: bytes) -> str:
