@@ -61,6 +61,8 @@ _ORDINARY = _words(
 _SCHEMES = _words("bearer basic digest token apikey negotiate ntlm hawk dpop hmac aws4-hmac-sha256 signature")
 #: Words in the names of cookies that say who somebody is.
 _SESSION = re.compile(r"(?i)sess|(?<![a-z])sid(?![a-z])|(?<![a-z])auth|remember|login|identity")
+#: What a path has ids of: those of a bank, say, which are no secret.
+_RESOURCES = re.compile(r"(?i)authori[sz]ations?")
 _ROUTE = re.compile(r"(?i)oauth2.*|v\d.*")
 _ENTRY = re.compile(r"([^&;=\s]+)=([^&;\s]*)")
 _FORM = re.compile(r"[^\s{}\[\]<>\"]+")
@@ -104,7 +106,7 @@ class Credentials:
     def _of_cookies(self, value: str) -> Iterator[Said]:
         for pair in value.split(";"):
             name, _, text = pair.strip().partition("=")
-            text = text.strip('"')
+            text = unquote(text.strip('"'))
             if self.is_secret(name) or _SESSION.search(name) or (len(text) >= 16 and _looks_random(text)):
                 yield from _told(name, text)
 
@@ -113,7 +115,7 @@ class Credentials:
         path, _, query = target.partition("#")[0].partition("?")
         segments = [unquote(s) for s in re.split(r"[/;]", path.partition("://")[2] or path)]
         for before, segment in pairwise(segments):
-            if self.is_secret(before) and _looks_random(segment):
+            if self.is_secret(before) and _looks_random(segment) and not _RESOURCES.fullmatch(before):
                 yield from _told(before, segment)
         yield from self.of_form(path if ";" in path else "")
         yield from self.of_form(query)
@@ -186,6 +188,8 @@ def _told(name: str, value: str) -> Iterator[Said]:
     value = value.strip()
     scheme, _, rest = value.partition(" ")
     rest = rest.strip()
+    if "authori" in name.lower() and " " not in rest and worth_knowing(rest):
+        yield (name, rest)  # whatever the scheme is called
     if rest and scheme.lower() in _SCHEMES:
         value = rest
         if scheme.lower() == "basic":
