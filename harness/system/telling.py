@@ -24,6 +24,8 @@ _PIECE = 2_000
 #: How many pieces of requests are kept in mind as seen already.
 _MOST_SEEN = 4_096
 _SHORT = 4_096
+#: Of a longer piece only so much is looked through.
+_LONGEST = 256_000
 _HEAD = re.compile(rb"[A-Z]{3,16} (\S+) HTTP/1\.\d\r\n")
 #: UUIDs (RFC 9562, 4).
 _ID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -115,6 +117,7 @@ class Sent:
 
     def body(self, data: bytes) -> None:
         """A body, or a part of one."""
+        data = data[:_LONGEST]
         if data in self._seen.pieces or self._is_harmless(data):
             return
         self._seen.keep(data)
@@ -183,7 +186,7 @@ def tell_what_is_sent() -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "http.client.send":  # urllib, urllib3, requests
             with suppress(Exception):  # what cannot be looked through is sent all the same
-                sent.piece(arguments[1])
+                sent.piece(bytes(arguments[1][:_LONGEST]))
 
     sys.addaudithook(hook)
     _watch_h11(sent)
@@ -207,7 +210,7 @@ def _watch_h11(sent: Sent) -> None:
                 if isinstance(event, h11.Request):
                     sent.head(bytes(event.target), event.headers)
                 elif isinstance(event, h11.Data):
-                    sent.body(bytes(event.data))
+                    sent.body(bytes(event.data[:_LONGEST]))
         return original(self, event)
 
     h11.Connection.send_with_data_passthrough = watched  # type: ignore[method-assign]  # seen, not changed
@@ -227,7 +230,7 @@ def watch_geventhttpclient() -> None:
             sent.piece(head.encode("latin-1"))
             body = named.get("body")
             if isinstance(body, bytes) and body:
-                sent.piece(body)
+                sent.body(body)
         return head
 
     HTTPClient._build_request = watched  # type: ignore[method-assign]  # seen, not changed

@@ -27,6 +27,12 @@ spare_names(["browse-items"])
 url = sys.argv[1]
 import urllib.request
 urllib.request.urlopen(urllib.request.Request(url + "/items?token=of-urllib", b"password=form-of-urllib"))
+import http.client, urllib.parse
+connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
+connection.request("POST", "/items", bytearray(b'{"password": "of-bytearray"}'))
+connection.getresponse().read()
+connection.request("POST", "/items", b'{"password": "of-long-body", "rest": "' + b"x" * 2_000_000)
+connection.getresponse().read()
 import requests
 requests.get(url + "/items", headers={"X-Api-Key": "of-requests"}, auth=("bob", "basic-of-requests"))
 requests.get(url + "/items", headers={"X-Api-Key": "browse-items"})
@@ -40,8 +46,8 @@ if sys.argv[2:]:
     os.kill(os.getpid(), signal.SIGKILL)
 """
 SENT = {
-    "of-urllib", "form-of-urllib", "of-requests", "bob:basic-of-requests", "basic-of-requests", "of-httpx",
-    "cookie-of-httpx", "of-gevent", "head-of-gevent",
+    "of-urllib", "form-of-urllib", "of-bytearray", "of-long-body", "of-requests", "bob:basic-of-requests",
+    "basic-of-requests", "of-httpx", "cookie-of-httpx", "of-gevent", "head-of-gevent",
 }  # fmt: skip
 
 
