@@ -20,8 +20,9 @@ def remember_examples(nodes: Iterable[Mapping[Any, Any]]) -> None:
         nodes: every object of the document.
     """
     found = list(nodes)
-    # `in` and `name` of a security scheme (OpenAPI 3.1, 4.8.27), which is nothing but a credential.
-    remember_names(str(n["name"]) for n in found if n.get("type") == "apiKey" and isinstance(n.get("name"), str))
+    # A security scheme's header (OpenAPI 3.1, 4.8.27) is a credential and nothing else; a parameter `key` may be anything.
+    schemes = (n for n in found if n.get("type") == "apiKey" and n.get("in") == "header")
+    remember_names(n["name"] for n in schemes if isinstance(n.get("name"), str))
     remember_said(said for node in found for said in _shown(node))
 
 

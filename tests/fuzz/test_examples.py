@@ -41,6 +41,18 @@ def test_credentials_of_examples_are_known(told: list[str], node: dict[str, Any]
     assert set(told) == wanted
 
 
+@pytest.mark.parametrize(("place", "wanted"), [("header", ["X-Shop"]), ("query", [])])
+def test_the_header_of_a_security_scheme_is_a_secret_name(
+    monkeypatch: pytest.MonkeyPatch, place: str, wanted: list[str]
+) -> None:
+    names: list[str] = []
+    monkeypatch.setattr("harness.fuzz.examples.remember_names", names.extend)
+
+    remember_examples([{"type": "apiKey", "in": place, "name": "X-Shop"}])
+
+    assert names == wanted
+
+
 def test_credentials_of_a_configuration_are_known_with_the_variables_it_names(
     told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
