@@ -33,7 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"report", "testing", "starter", *CAPABILITIES, *BELOW},
 }
 #: The same for the rooms of `contracts`; `stage`, its door, may import all.
-_CONTRACTS = {"jsontext": set(), "patterns": set(), "pacts": {"jsontext"}, "verified": set()}
+_CONTRACTS = {"jsontext": set(), "patterns": set(), "confidential": set(), "verified": set()}
+_CONTRACTS |= {"pacts": {"jsontext", "confidential"}}
 _CONTRACTS |= {"edges": {"pacts"}, "settings": set()}
 CONTRACTS: dict[str, set[str]] = {
     **_CONTRACTS,

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from harness.contracts.confidential import remember_sent
 from harness.contracts.jsontext import TooDeepError, loads
 from harness.errors import ConfigError
 from harness.system.files import read_file
@@ -200,6 +201,7 @@ def _interaction(item: object, messages: bool) -> Interaction:
     except ValueError:
         raise PactError(f"has an interaction of the unknown type {written!r}") from None
     states = tuple(str(s.get("name", "")) for s in _states(item))
+    remember_sent(item)
     return Interaction(item["description"], kind, states, item.get("pending") is True, item)
 
 

@@ -11,6 +11,7 @@ import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from html.entities import codepoint2name
 from urllib.parse import unquote, urlsplit
 
@@ -52,6 +53,10 @@ _NUMBER = re.compile(r"[-+0-9.eE]+")
 _ALNUM = re.compile(r"[A-Za-z0-9]+")
 
 
+#: Most of what is known never stands in any text.
+_compiled = lru_cache(maxsize=4096)(re.compile)
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """One way a value may be written.
@@ -62,14 +67,15 @@ class Known:
     """
 
     anchor: str
-    pattern: re.Pattern[str]
+    pattern: str
     number: bool = False
 
     def mask(self, text: str) -> str:
         """Replace the value wherever it stands."""
         if self.anchor not in text:
             return text
-        return mask_numbers(self.pattern, text) if self.number else self.pattern.sub(MASK, text)
+        pattern = _compiled(self.pattern)
+        return mask_numbers(pattern, text) if self.number else pattern.sub(MASK, text)
 
 
 class Secrets:
@@ -142,6 +148,7 @@ class Secrets:
         self.known = tuple(w for v in sorted(self._values, key=len, reverse=True) for w in self._values[v])
 
 
+@lru_cache(maxsize=8192)
 def plain_name(name: str) -> str:
     """A name without case and separators."""
     return re.sub(r"[\W_]+", "", name).lower()
@@ -152,11 +159,11 @@ def _ways_of(value: str) -> tuple[Known, ...]:
     raw = value.encode("utf-8", "surrogatepass")
     ways = [_as_text(value)]
     if len(raw) > _SHORTEST:
-        ways += [Known(h, re.compile(h)) for h in dict.fromkeys((raw.hex(), raw.hex().upper()))]
+        ways += [Known(h, h) for h in dict.fromkeys((raw.hex(), raw.hex().upper()))]
     for core in dict.fromkeys(_base64_cores(raw)):
         if len(core) >= _BASE64_SHORTEST:
             pattern = "".join(_BASE64_SIGNS.get(c, c) for c in core)
-            ways.append(Known(_anchor(core), re.compile(pattern)))
+            ways.append(Known(_anchor(core), pattern))
     return tuple(ways)
 
 
@@ -182,13 +189,11 @@ def _as_text(value: str) -> Known:
     # Backslashes before it go with it: to leave half of an escape would break the JSON it stands in.
     start = r"(?<!\\)\\*+" if value[0] != "\\" else ""
     if _NUMBER.fullmatch(value):
-        return Known(
-            value if _ALNUM.fullmatch(value) else "", re.compile(rf"(?<![\w.+\-]){body}(?![\w.])"), number=True
-        )
+        return Known(value if _ALNUM.fullmatch(value) else "", rf"(?<![\w.+\-]){body}(?![\w.])", number=True)
     if len(value) < _WORD_ONLY and _ALNUM.fullmatch(value):
         start = r"(?:(?<![A-Za-z0-9\\])\\*+|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
         body += r"(?![A-Za-z0-9])"
-    return Known(_anchor(value), re.compile(start + body))
+    return Known(_anchor(value), start + body)
 
 
 def _anchor(value: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
+from harness.fuzz.examples import remember_settings
 from harness.guard import Invitation, place_of
 from harness.system.model import RuntimeSettings
 
@@ -37,8 +38,9 @@ def check_configuration(file: Path, runtime: RuntimeSettings) -> None:
         parsed = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{file.name}: cannot be read: {str(error) or type(error).__name__}") from None
+    remember_settings(_filled(parsed))
     for key, value in _leading(parsed):
-        url = _VARIABLE.sub(lambda match: os.environ.get(match[1], ""), value)
+        url = _filled(value)
         if not _invited(url, runtime):
             host = _host(url)
             raise UsageError(
@@ -46,6 +48,15 @@ def check_configuration(file: Path, runtime: RuntimeSettings) -> None:
                 f"credentials of the service with them. If it is meant, say so in harness.toml: "
                 f'runtime.allow_targets = ["{host}"].'
             )
+
+
+def _filled(node: Any) -> Any:
+    """The same with the variables of the environment it names."""
+    if isinstance(node, str):
+        return _VARIABLE.sub(lambda match: os.environ.get(match[1], ""), node)
+    if isinstance(node, dict):
+        return {key: _filled(inner) for key, inner in node.items()}
+    return [_filled(inner) for inner in node] if isinstance(node, list) else node
 
 
 def _invited(url: str, runtime: RuntimeSettings) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from urllib.request import url2pathname
 
+from harness.fuzz.examples import remember_examples
 from harness.guard import LeadsAwayError, Limits, address, parse_json, same_origin, without_credentials
 from harness.guard.fetch import FetchError, fetch
 from harness.guard.limits import shape
@@ -115,6 +116,7 @@ class _Reader:
         if not operations:
             raise _ProblemError("declares no operation")
         _check_circles(parsed)
+        remember_examples(node for node, _ in _nodes(parsed))
         if self._bring_home(parsed, self._location):
             body = json.dumps(parsed, default=str).encode()
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -175,6 +177,7 @@ class _Reader:
                 raise _ProblemError(f"refers to more than {_MOST_PARTS} other documents")
             file = self._parts[target] = self._directory / f"openapi-part-{len(self._parts)}.json"
             part = _parse(self._bytes(target).decode(errors="replace"), yaml=not target.endswith(".json"))
+            remember_examples(node for node, _ in _nodes(part))
             self._bring_home(part, target)
             self._directory.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(part, default=str), encoding="utf-8")

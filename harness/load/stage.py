@@ -140,6 +140,7 @@ def _missing(locustfile: str) -> str:
 async def _run_locust(context: StageContext) -> ChildResult:
     import anyio
 
+    from harness.system.channel import Channel
     from harness.system.children import run_child
 
     settings = context.settings_as(LoadSettings)
@@ -149,16 +150,19 @@ async def _run_locust(context: StageContext) -> ChildResult:
     for stale in (_result_file(context), _stats_file(context), _seen_file(context), log):
         stale.unlink(missing_ok=True)
     with anyio.fail_after(limit_s + _START_UP_S):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_tell_progress, context, total_s)
-            done = await run_child(
-                command(context, total_s),
-                cwd=context.root,
-                log=log,
-                time_limit_s=limit_s,
-                env={**_environment(context, settings), **_guarded(context).environment()},
-            )
-            tasks.cancel_scope.cancel()
+        with Channel() as channel:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_tell_progress, context, total_s)
+                tasks.start_soon(channel.pump)
+                done = await run_child(
+                    command(context, total_s),
+                    cwd=context.root,
+                    log=log,
+                    time_limit_s=limit_s,
+                    env={**_environment(context, settings), **_guarded(context).environment()},
+                    channel=channel,
+                )
+                tasks.cancel_scope.cancel()
     if done.timed_out:
         raise InfrastructureError(f"Locust did not end within {limit_s:g} s; see {log}")
     if not _result_file(context).is_file() and not _stats_file(context).is_file():

@@ -21,6 +21,7 @@ from harness.guard.redirects import watch_geventhttpclient, watch_requests
 from harness.load.apart import keep_apart
 from harness.load.bounded import bound_answers
 from harness.load.seen import SEEN_VARIABLE, Seen
+from harness.system import telling
 
 __all__: list[str] = []
 
@@ -84,6 +85,8 @@ watch_requests()
 watch_geventhttpclient()
 bound_answers()
 keep_apart()
+telling.tell_what_is_sent()
+telling.watch_geventhttpclient()
 _marked(User)
 _marked(TaskSet)
 for _hook, _listener in (

@@ -10,13 +10,13 @@ from pathlib import Path
 from harness.errors import ConfigError
 from harness.evidence.secrets import remember, remember_header
 from harness.system.children import child_environment
+from harness.system.confidential import AUTH_VARIABLE
 from harness.system.config import CONFIG_FILE
 from harness.system.model import Service
 from harness.system.values import bad_header_value
 
 __all__ = ["resolve"]
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LIMIT_S = 20.0
 
 
@@ -45,7 +45,7 @@ def resolve(service: Service, root: Path) -> dict[str, str]:
         remember(os.environ[name])
         return os.environ[name]
 
-    value = _VARIABLE.sub(variable, value)
+    value = AUTH_VARIABLE.sub(variable, value)
     if problem := bad_header_value(value):  # without the value: it is a secret
         raise ConfigError(CONFIG_FILE, f"{key}.value", f"what is to be sent {problem}.")
     remember_header(value)

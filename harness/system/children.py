@@ -23,6 +23,8 @@ from harness.system.confidential import users_umask
 if TYPE_CHECKING:
     import psutil
 
+    from harness.system.channel import Channel
+
 __all__ = [
     "ChildResult",
     "child_environment",
@@ -88,12 +90,14 @@ async def start_child(
     pipe_stdin: bool = False,
     pipe_stdout: bool = False,
     private: bool = False,
+    channel: Channel | None = None,
 ) -> anyio.abc.Process:
     """Start a child in its own session; its output goes to `log`, or standard output to a pipe.
 
     Args:
         private: whether what it writes is for this user only, as what this process writes is; a program of the user's
             makes its files as it always does.
+        channel: by which it tells what it sends in confidence.
 
     Raises:
         InfrastructureError: when it cannot be started.
@@ -104,12 +108,13 @@ async def start_child(
             return await anyio.open_process(
                 list(argv),
                 cwd=cwd,
-                env=child_environment(env),
+                env=child_environment({**(env or {}), **(channel.environment if channel else {})}),
                 stdin=subprocess.PIPE if pipe_stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if pipe_stdout else sink,
                 stderr=sink,
                 start_new_session=True,
                 umask=-1 if private else users_umask(),
+                pass_fds=channel.handles if channel else (),
             )
         except (OSError, ValueError) as error:  # ValueError: text that this machine's encoding does not have
             why = error.strerror if isinstance(error, OSError) and error.strerror else error
@@ -126,16 +131,19 @@ async def run_child(
     on_line: Callable[[str], None] | None = None,
     grace_s: float = _GRACE_S,
     private: bool = False,
+    channel: Channel | None = None,
 ) -> ChildResult:
     """Run a child to its end; at its time limit, or when the caller is cancelled, its whole group is ended.
 
     Args:
         on_line: takes each line of standard output as it comes; without it standard output goes to `log` too.
         grace_s: how long it may take to end by itself when it is asked to, in seconds.
-        private: see `start_child`.
+        private, channel: see `start_child`.
     """
     begun = time.monotonic()
-    process = await start_child(argv, cwd=cwd, log=log, env=env, pipe_stdout=on_line is not None, private=private)
+    process = await start_child(
+        argv, cwd=cwd, log=log, env=env, pipe_stdout=on_line is not None, private=private, channel=channel
+    )
     timed_out = False
     try:
         with anyio.move_on_after(time_limit_s) as scope:

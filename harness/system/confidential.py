@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from harness.evidence.secrets import remember, remember_header, remember_names, 
 from harness.evidence.sweep import narrow
 from harness.system.model import System
 
-__all__ = ["HARNESS_FOLDER", "keep_private", "remember_system", "users_umask"]
+__all__ = ["AUTH_VARIABLE", "HARNESS_FOLDER", "keep_private", "remember_system", "users_umask"]
 
 HARNESS_FOLDER = ".harness"
+#: A variable of the environment in what is sent to a service.
+AUTH_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 #: Names that speak of a secret in an environment, and of anything at all elsewhere.
 _ENDINGS = ("_KEY", "_PASS", "_AUTH")
 #: Shorter values of the environment are flags and numbers more often than secrets.
@@ -33,8 +36,8 @@ def remember_system(system: System, env: Mapping[str, str] | None = None) -> Non
     is_secret = Redactor().is_secret
     for service in system.services.values():
         remember_url(service.url)
-        if service.auth and "{" not in service.auth.value:
-            remember_header(service.auth.value)
+        if service.auth:
+            _remember_auth(service.auth.value, env)
         for name, value in service.env.items():
             remember_url(value)
             if is_secret(name):
@@ -52,6 +55,13 @@ def remember_system(system: System, env: Mapping[str, str] | None = None) -> Non
     user, password = env.get("PACT_BROKER_USERNAME", ""), env.get("PACT_BROKER_PASSWORD", "")
     if user and password:
         remember(f"{user}:{password}")
+
+
+def _remember_auth(value: str, env: Mapping[str, str]) -> None:
+    """What is sent to a service, and each variable it is made of; what a command prints is known once it was run."""
+    remember(*(env.get(name, "") for name in AUTH_VARIABLE.findall(value)))
+    if "{token}" not in value:
+        remember_header(AUTH_VARIABLE.sub(lambda match: env.get(match[1], ""), value))
 
 
 def _may_be_secret(name: str, value: str, is_secret: Callable[[str], bool]) -> bool:

@@ -22,9 +22,11 @@ from harness.errors import InfrastructureError, UsageError
 from harness.evidence.wire import from_json, to_json
 from harness.guard import INCIDENTS_FILE, Guarded, Invitation, enter
 from harness.system.arrivals import ArrivalKind, schedule
+from harness.system.channel import Channel
 from harness.system.children import log_tail, python_module, run_child
 from harness.system.journeys import Journey, Step, User, load_journeys, new_trace_id, run_journey
 from harness.system.sending import HttpTransport, connections
+from harness.system.telling import tell_what_is_sent
 
 if TYPE_CHECKING:
     from harness.guard.transport import GuardedTransport
@@ -128,6 +130,7 @@ async def drive(
 
     def take(line: str) -> None:
         nonlocal count
+        channel.take()  # first: a walk may tell what it has sent
         if line.startswith('{"problem"'):
             problems.append(from_json(_Problem, line).problem)
         elif line:
@@ -136,7 +139,10 @@ async def drive(
 
     argv = python_module("harness.system.drive", to_json(spec))
     guard = spec.guarded(log.with_name(INCIDENTS_FILE)).environment()
-    done = await run_child(argv, cwd=root, log=log, time_limit_s=time_limit_s, env=guard, on_line=take)
+    with Channel() as channel:
+        done = await run_child(
+            argv, cwd=root, log=log, time_limit_s=time_limit_s, env=guard, on_line=take, channel=channel
+        )
     if problems:
         raise UsageError(problems[0])
     if done.timed_out:
@@ -157,6 +163,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     enter()
+    tell_what_is_sent()
     spec = from_json(DriveSpec, sys.argv[1])
     sys.path.insert(0, str(Path.cwd()))
     try:

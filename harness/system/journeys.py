@@ -27,6 +27,7 @@ from typing import Any, Protocol, overload
 
 from harness.errors import ConfigError, did_you_mean
 from harness.guard import Incident, Kind, LeadsAwayError, UninvitedError, address, report
+from harness.system.telling import spare_names
 
 __all__ = [
     "Journey",
@@ -391,6 +392,7 @@ def load_journeys(file: Path, names: Collection[str] = ()) -> tuple[Journey, ...
     except (Exception, SystemExit) as error:
         raise ConfigError(shown, "", f"does not import: {type(error).__name__}: {error}.") from error
     found = dict(_REGISTRY)
+    spare_names(found)
     if not found:
         raise ConfigError(shown, "", "registers no journey.", "functions decorated with @journey")
     for name in names:

@@ -18,10 +18,12 @@ import anyio.abc
 from harness.errors import InfrastructureError, UsageError
 from harness.evidence.wire import from_json, to_json
 from harness.guard import INCIDENTS_FILE, enter
+from harness.system.channel import Channel
 from harness.system.children import end_group, log_tail, python_module, read_lines, start_child
 from harness.system.drive import DriveSpec, Sample, walk_once
 from harness.system.journeys import Journey, load_journeys
 from harness.system.sending import connections
+from harness.system.telling import tell_what_is_sent
 
 if TYPE_CHECKING:
     from harness.guard.transport import GuardedTransport
@@ -88,6 +90,7 @@ class Walker:
 
     log: Path
     _process: anyio.abc.Process
+    _channel: Channel
     _open: dict[int, _Open] = field(default_factory=dict)
     _tickets: int = 0
     _ended: bool = False
@@ -142,6 +145,7 @@ class Walker:
             raise InfrastructureError(f"the journeys' process has ended:\n{log_tail(self.log)}") from None
 
     def _take(self, line: str) -> None:
+        self._channel.take()  # first: a walk may tell what it has sent
         answer = from_json(_Answer, line)
         waiting = self._open.get(answer.ticket)
         if waiting is None:
@@ -175,16 +179,19 @@ async def walker(
     spec = DriveSpec(journeys_file="", base_urls=base_urls, entry=entry, allowed=tuple(allowed))
     argv = python_module("harness.system.walker", to_json(spec))
     guard = spec.guarded(log.with_name(INCIDENTS_FILE)).environment()
-    process = await start_child(argv, cwd=root, log=log, env=guard, pipe_stdin=True, pipe_stdout=True)
-    made = Walker(log, process)
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(made._listen)
-            yield made
-            tasks.cancel_scope.cancel()
-    finally:
-        with anyio.CancelScope(shield=True):
-            await end_group(process, grace_s=0.5)
+    with Channel() as channel:
+        process = await start_child(
+            argv, cwd=root, log=log, env=guard, pipe_stdin=True, pipe_stdout=True, channel=channel
+        )
+        made = Walker(log, process, channel)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(made._listen)
+                yield made
+                tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await end_group(process, grace_s=0.5)
 
 
 @dataclass(slots=True)
@@ -242,6 +249,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     enter()
+    tell_what_is_sent()
     sys.path.insert(0, str(Path.cwd()))
     _Child(from_json(DriveSpec, sys.argv[1]), out).serve(sys.stdin)
 

@@ -74,6 +74,10 @@ def pytest_configure(config: pytest.Config) -> None:
         if not (name and equals and url.startswith(("http://", "https://"))):
             raise pytest.UsageError(f"--provider-url takes NAME=URL, e.g. billing=http://127.0.0.1:8000; got {given!r}")
         urls[name] = url.rstrip("/")
+    if urls:
+        from harness.system.telling import tell_what_is_sent
+
+        tell_what_is_sent()
     config.stash[_SESSION] = _Session(None, urls)
 
 

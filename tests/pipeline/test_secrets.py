@@ -29,34 +29,64 @@ CANARIES = {
     "header of a pact": "canaryPactHeader10",
     "form in a log line": "canaryLoggedPassword12",
     "set by a journey": "canaryJourneyPassword13",
+    "key of a journey": "canaryOwnKey14",
+    "session of a journey": "canarySession15",
+    "basic password of a journey": "canaryBasic16",
+    "token of a login": "canaryLogin17",
+    "path of a journey": "canaryPath18",
+    "other client of a journey": "canaryOther19",
+    "third client of a journey": "canaryThird20",
+    "header of an HttpUser": "canaryPlainUser21",
+    "form of an HttpUser": "canaryForm22",
+    "header of a FastHttpUser": "canaryFastUser23",
+    "body of a FastHttpUser": "canaryFastBody24",
+    "body of a pact": "canaryPactBody25",
+    "cookie of a pact": "canaryPactCookie26",
+    "parameter of a document": "canaryShownKey27",
+    "body of a document": "canaryShownBody28",
 }
-SERVER = """
-import http.server, json, os, sys
+SERVER = r"""
+import base64, http.server, json, os, re, sys
+from urllib.parse import unquote
 open("made.txt", "w").close()
 C = json.loads(os.environ["ANSWERS"])
 DOCUMENT = {"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {"/leak": {"get": {
-    "parameters": [{"name": "token", "in": "query", "schema": {"type": "string"}}],
-    "responses": {"200": {"description": "ok"}}}}}}
+    "parameters": [{"name": "token", "in": "query", "schema": {"type": "string"}},
+        {"name": "X-Shop-Key", "in": "header", "schema": {"type": "string"}, "example": C["shown"]}],
+    "responses": {"200": {"description": "ok"}}}, "post": {
+    "requestBody": {"content": {"application/json": {"schema": {"type": "object"}, "example": {"password": C["body"]}}}},
+    "responses": {"200": {"description": "ok"}}}}},
+    "components": {"securitySchemes": {"shop": {"type": "apiKey", "in": "header", "name": "X-Shop-Key"}}}}
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    def setup(self):
+        super().setup()
+        self.caller = ""
     def do_GET(self):
-        self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
         if self.path == "/ready":
             return self.answer(200, {})
         if self.path == "/openapi.json":
             return self.answer(200, DOCUMENT)
+        if self.path == "/login":
+            return self.answer(200, {"access_token": C["login"]})
         trace = (self.headers.get("traceparent") or "--").split("-")[1]
         login = self.headers.get("authorization", "")
+        basic = base64.b64decode(login[6:]).decode() if login.startswith("Basic ") else ""
+        said = " ".join((unquote(self.path), basic, unquote(body), *self.headers.values()))
+        for word in re.findall(r"canary\w+", said):
+            self.caller += " " + word
+            print(trace, "got caller", word, base64.b64encode(b"u:" + word.encode()).decode(), file=sys.stderr)
         print(json.dumps({"trace_id": trace, "path": self.path, "headers": dict(self.headers)}), file=sys.stderr)
         print(trace, "INFO token was", login.partition(" ")[2], "password=" + C["log"], file=sys.stderr)
         print(trace, "dsn", os.environ["DB_URL"], file=sys.stderr)
         print(trace, "env", os.environ["ADMIN_PASSWORD"], flush=True)
         self.answer(500, {"password-repeat": C["field"], "echo": login, "inner": json.dumps({"id_token": C["inner"]}),
-                          "error": "cannot reach " + os.environ["DB_URL"]})
+                          "error": "cannot reach " + os.environ["DB_URL"] + " for caller" + self.caller})
     do_POST = do_GET
     def answer(self, status, body):
         data = json.dumps(body).encode()
-        self.send_response(status)
+        self.send_response(status, "callers" + self.caller)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(data)))
         if status == 500:
@@ -69,6 +99,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
 JOURNEYS = f'''
+import base64, urllib.error, urllib.request
+import httpx
 from harness.system.journeys import journey
 
 @journey
@@ -78,14 +110,62 @@ def leak(user):
 @journey
 def login(user):
     user.post("/leak", json={{"user": "bob", "password": "{CANARIES["set by a journey"]}"}})
+
+@journey
+def own_key(user):
+    user.headers["X-Api-Key"] = "{CANARIES["key of a journey"]}"
+    user.get("/leak", headers={{"Cookie": "theme=dark; sessionid={CANARIES["session of a journey"]}"}})
+
+@journey
+def basic(user):
+    pair = base64.b64encode(b"bob:{CANARIES["basic password of a journey"]}").decode()
+    user.get("/leak", headers={{"Authorization": "Basic " + pair}})
+
+@journey
+def logged_in(user):
+    token = user.post("/login", json={{}}).json()["access_token"]
+    print("logged in with", token)
+    answer = user.get("/leak", headers={{"Authorization": "Bearer " + token}}, expect=500, name="leak of " + token)
+    user.check(False, "caller " + token + " is unknown")
+
+@journey
+def path(user):
+    user.get("/token/{CANARIES["path of a journey"]}")
+
+@journey
+def other_clients(user):
+    base = next(iter(user.base_urls.values()))
+    key = {{"X-Api-Key": "{CANARIES["third client of a journey"]}"}}
+    said = httpx.get(base + "/leak", headers=key).json()["error"]
+    request = urllib.request.Request(base + "/leak", headers={{"X-Api-Key": "{CANARIES["other client of a journey"]}"}})
+    try:
+        urllib.request.urlopen(request)
+    except urllib.error.HTTPError as error:
+        raise RuntimeError(said + error.reason)
 '''
-LOCUSTFILE = """
+LOCUSTFILE = f"""
 from pathlib import Path
+from locust import FastHttpUser, HttpUser, constant, task
 from harness.load.locust import ArrivalUser
 from harness.system.journeys import load_journeys
 
 class Visitor(ArrivalUser):
     journeys = load_journeys(Path("journeys.py"))
+
+class Plain(HttpUser):
+    wait_time = constant(1)
+    @task
+    def leak(self):
+        self.client.get("/leak", headers={{"X-Api-Key": "{CANARIES["header of an HttpUser"]}"}})
+        self.client.post("/leak", data={{"password": "{CANARIES["form of an HttpUser"]}"}})
+
+class Fast(FastHttpUser):
+    wait_time = constant(1)
+    @task
+    def leak(self):
+        answer = self.client.get("/leak", headers={{"X-Api-Key": "{CANARIES["header of a FastHttpUser"]}"}})
+        print(answer.text)
+        self.client.post("/leak", json={{"password": "{CANARIES["body of a FastHttpUser"]}"}})
 """
 PACT = {
     "consumer": {"name": "shopper"},
@@ -100,7 +180,17 @@ PACT = {
                 "headers": {"X-Auth-Token": CANARIES["header of a pact"], "Authorization": "Bearer given"},
             },
             "response": {"status": 200, "headers": {"X-Auth-Token": "x"}},
-        }
+        },
+        {
+            "description": "a leak of a body",
+            "request": {
+                "method": "POST",
+                "path": "/leak",
+                "headers": {"Cookie": f"sessionid={CANARIES['cookie of a pact']}", "Content-Type": "application/json"},
+                "body": {"password": CANARIES["body of a pact"]},
+            },
+            "response": {"status": 200},
+        },
     ],
     "metadata": {"pactSpecification": {"version": "3.0.0"}},
 }
@@ -113,6 +203,9 @@ def toml() -> str:
         "field": CANARIES["field of an answer"],
         "inner": CANARIES["json in json of an answer"],
         "log": CANARIES["form in a log line"],
+        "login": CANARIES["token of a login"],
+        "shown": CANARIES["parameter of a document"],
+        "body": CANARIES["body of a document"],
     }
     return f"""
 [system]

@@ -64,3 +64,21 @@ def test_credentials_of_harness_toml_are_masked_by_value(tmp_path: Path, known: 
     remember_system(load_project(tmp_path / "harness.toml").system, dict(os.environ))
 
     assert "canary" not in Redactor(secrets=known).text("canary-of-env and canary-of-url")
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ("Bearer ${SHOP_LOGIN}", "canary-login"),
+        ("Bearer ${SHOP_LOGIN}{token}", "canary-login"),
+        ("canary-literal-{{x}}", "canary-literal-{{x}}"),
+        ("Basic Ym9iOmNhbmFyeS1pbi1iYXNlNjQ=", "canary-in-base64"),
+    ],
+)
+def test_what_lets_a_caller_in_is_known_before_any_stage_asks_for_it(
+    tmp_path: Path, known: secrets.Secrets, value: str, wanted: str
+) -> None:
+    auth = f'[services.orders.auth]\nvalue = "{value}"\ncommand = ["true"]\n'
+    remember_system(write_project(tmp_path, TOML + auth).system, {"SHOP_LOGIN": "canary-login"})
+
+    assert wanted not in Redactor(secrets=known).text(f"it said {value} just so, and {wanted}")

@@ -60,6 +60,7 @@ async def run_consumer_tests(context: StageContext, settings: ConsumerSettings) 
     fresh = context.directory / FRESH
     _start_from(committed.folder, fresh)
     run = await _run_pytest(context, settings, suite, fresh)
+    FolderSource(fresh, context.root).contracts()  # what they send in confidence is known before anything is told
     for finding in (*_test_findings(context, run), *_session_findings(run, suites.contracts, suites.pacts)):
         context.found(finding)
     produced = _produced(run, fresh, context.root)

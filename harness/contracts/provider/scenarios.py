@@ -16,6 +16,7 @@ from harness.contracts.provider.scenariolog import read as read_asked
 from harness.evidence import Exchange, Finding, Place, Redactor, Severity
 from harness.evidence.sweep import sweep_file
 from harness.guard import INCIDENTS_FILE, Guarded, Invitation, guarded_module
+from harness.system.channel import Channel
 from harness.system.children import ChildResult, log_tail, python_module, run_child
 from harness.system.scratch import private_folder
 
@@ -130,7 +131,8 @@ async def _pytest(
     argv += ["--scenario-log", str(folder / "asked.ndjson"), *arguments]
     log.parent.mkdir(parents=True, exist_ok=True)
     env = guarded.environment() if guarded else None
-    return await run_child(argv, cwd=context.root, log=log, time_limit_s=limit_s, env=env)
+    with Channel() as channel:
+        return await run_child(argv, cwd=context.root, log=log, time_limit_s=limit_s, env=env, channel=channel)
 
 
 @dataclass(frozen=True, slots=True)

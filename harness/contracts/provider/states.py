@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.errors import StartError
+from harness.system.channel import Channel
 from harness.system.children import end_group, log_tail, python_module, start_child
 from harness.system.model import Service
 from harness.system.ports import free_port
 from harness.system.readiness import wait_until
+from harness.system.telling import tell_what_is_sent
 
 __all__ = ["StateChange", "StateFunction", "states_of"]
 
@@ -125,23 +127,26 @@ async def states_of(
         return
     port = free_port()
     arguments = (service.states, base_url, str(root), str(port), str(time_limit_s))
-    process = await start_child(python_module("harness.contracts.provider.states", *arguments), cwd=root, log=log)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        seen = await wait_until(
-            url, "", limit_s=_START_S, gave_up=lambda: "it ended" if process.returncode is not None else ""
-        )
-        if seen:
-            said = log_tail(log, 3) or str(seen)
-            raise StartError(service.name, f'its state function "{service.states}" cannot be used: {said}')
-        yield url
-    finally:
-        await end_group(process)
+    argv = python_module("harness.contracts.provider.states", *arguments)
+    with Channel() as channel:
+        process = await start_child(argv, cwd=root, log=log, channel=channel)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            seen = await wait_until(
+                url, "", limit_s=_START_S, gave_up=lambda: "it ended" if process.returncode is not None else ""
+            )
+            if seen:
+                said = log_tail(log, 3) or str(seen)
+                raise StartError(service.name, f'its state function "{service.states}" cannot be used: {said}')
+            yield url
+        finally:
+            await end_group(process)
 
 
 def main(argv: list[str]) -> None:
     """Body of the child process: serves one function."""
     states, base_url, root, port, time_limit_s = argv[1:]
+    tell_what_is_sent()
     try:
         function = StateFunction.load(states, Path(root), float(time_limit_s))
     except LookupError as error:

@@ -221,3 +221,14 @@ def test_a_scenario_that_claims_anything_is_told_from_one_that_claims_nothing(tm
 
     assert result.status is Status.PASS, result
     assert result.work["scenarios"] == 1
+
+
+def test_what_a_scenario_sends_in_confidence_is_known_by_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known: list[tuple[str, str]] = []
+    monkeypatch.setattr("harness.system.channel.remember_said", known.extend)
+
+    verify(
+        tmp_path, SCENARIO.replace('get("/orders/1")', 'get("/orders/1", headers={"X-Api-Key": "key-of-a-scenario"})')
+    )
+
+    assert "key-of-a-scenario" in dict(known).values()

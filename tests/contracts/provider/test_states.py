@@ -100,3 +100,15 @@ def test_a_change_says_why_it_was_refused() -> None:
 
     assert StateFunction(refuse, 5).change(StateChange("x", "setup", "")) == "ValueError: x"
     assert StateFunction(repr, 5).change(StateChange("x", "setup", "")) == ""
+
+
+def test_what_the_function_sends_in_confidence_is_known_by_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: list[tuple[str, str]] = []
+    monkeypatch.setattr("harness.system.channel.remember_said", known.extend)
+    ask = 'urllib.request.urlopen(urllib.request.Request(change.base_url + "/ready", headers={"X-Api-Key": "key-of-a-state"}))'
+
+    verify(tmp_path, f"{KNOWN}\n    {ask}")
+
+    assert "key-of-a-state" in dict(known).values()
