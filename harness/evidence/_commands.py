@@ -26,12 +26,14 @@ _PROGRAMS: tuple[tuple[str, str, str], ...] = (
     ("snmpget snmpwalk snmpset", "-A -X -c", ""),
     ("zip unzip 7z", "-P -p", "-P -p"),
 )
-#: Without one of each, a text has no such command.
-_OPTION_HINTS = (" -p", " -u", " -a", " -w", " -b", " -c", " -x", " -s", " -y", "-creds", "--pass", "'-", '"-')
+#: Without one of each, a text in lower case has no such command.
 _PROGRAM_HINTS = tuple(
-    "curl docker podman buildah skopeo crane helm oras nerdctl az mysql mariadb sshpass redis- valkey- keydb- mongo cqlsh"
-    " ldap sqlcmd bcp isql mosquitto smbclient rpcclient http snmp zip 7z".split()
+    "curl |docker|podman|buildah|skopeo|crane|helm|oras|nerdctl|az login|az acr|mysql|mariadb|sshpass|redis-|valkey-|keydb-"
+    "|mongo|cqlsh|ldap|sqlcmd|bcp |isql|mosquitto_|smbclient|rpcclient|http -|https -|snmp|zip -|7z |'curl'|'zip'".split(
+        "|"
+    )
 )
+_OPTION_HINT = re.compile(r"[ '\"]-{1,2}[a-z]")
 _GAP = rf"(?:[ \t]++|=|{QUOTE},[ \t]{{0,4}}+{QUOTE})"
 _WORD_VALUE = r"(?:\\*+\"([^\"\\\r\n]*+)|'([^'\"\r\n]*+)|((?:\[redacted\]|[^\s\"'\\,)}\]])++(?:[,)}\]](?=[^\s\"'\\])[^\s\"'\\,)}\]]*+)*+))"
 _NAMES = {
@@ -73,7 +75,7 @@ for _name in _NAMES:
 
 def may_have_commands(lower: str) -> bool:
     """Whether it is worth to look closer at a text in lower case; quick."""
-    return any(map(lower.__contains__, _OPTION_HINTS)) and any(map(lower.__contains__, _PROGRAM_HINTS))
+    return _OPTION_HINT.search(lower) is not None and any(map(lower.__contains__, _PROGRAM_HINTS))
 
 
 def programs(text: str, _is_secret: Callable[[str], bool]) -> Iterator[Span]:

@@ -33,9 +33,8 @@ _ISSUERS = (
     (re.compile(r"62"), {16, 19}),
 )
 _PORT = b":0000"
-_PGPASS = re.compile(
-    r"(?m)(?:^|(?<=\")|(?<=\\n))[^\s:#\"]{1,200}+:\d{4,5}+:[^\s:]{1,80}+:[^\s:]{1,80}+:([^\s:\"\\]++)(?=$|[\"\\])"
-)
+_PGPASS = re.compile(r"(?m):\d{4,5}+:[^\s:]{1,80}+:[^\s:]{1,80}+:([^\s:\"\\]++)(?=$|[\"\\\r])")
+_HOST = re.compile(r"(?:^|[\r\n\"]|\\n)[^\s:#\"\\]{1,100}$")
 
 
 def numbers(text: str) -> Iterator[Span]:
@@ -49,7 +48,9 @@ def numbers(text: str) -> Iterator[Span]:
             bare = bare_number(text, *card.span(), strings)
             yield (*card.span(), f'"{MASK}"' if bare else MASK)
     if _PORT in digits:
-        yield from ((*line.span(1), MASK) for line in _PGPASS.finditer(text))
+        for line in _PGPASS.finditer(text):
+            if _HOST.search(text[max(0, line.start() - 110) : line.start()]):
+                yield (*line.span(1), MASK)
 
 
 def _is_card(text: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from html.entities import html5
 
 __all__ = ["Reading", "Span"]
@@ -43,6 +43,7 @@ _ESCAPE = re.compile(
     r"|(?<![%&\\]))"
 )
 _SIGNS = ("%", "&", "\\u", "\\x", "\x1b", "\\033", "\\e[")
+_PERCENTS = re.compile("%(?:25)*")
 _ODD = re.compile(rf"[{_UNSEEN}{_BLANK}{_WIDE}{''.join(_ALIKE)}]")
 _UNSEEN_ASCII = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 #: How quotation marks stand in a reading that were neither plain nor behind a backslash.
@@ -156,11 +157,12 @@ def _meant(sign: str, stays: frozenset[str] = _STAYS) -> str | None:
     return _sign(sign) if _ODD.match(sign) else sign if sign.isalnum() else None
 
 
+@lru_cache(maxsize=4096)
 def _of_percent(digits: str) -> str | None:
     if len(digits) == 2:
         return _meant(chr(int(digits, 16)), _STAYS_IN_URLS)
     try:
-        text = bytes.fromhex(re.sub("%(?:25)*", "", digits)).decode()
+        text = bytes.fromhex(_PERCENTS.sub("", digits)).decode()
     except ValueError:
         return None
     return _meant(text) if len(text) == 1 else text if text.isalnum() else None

@@ -16,16 +16,18 @@ class Shape(NamedTuple):
     """One shape of a secret.
 
     Args:
-        signs: texts it can be found by.
+        signs: texts it can be found by; without any, the pattern is searched for, so it must begin with few characters.
         pattern: matches where a sign stands.
         secret: which part of a match is secret; None when it is harmless.
         lower: whether the signs are looked for in lower case.
+        rare: a text without which there is nothing to be found: to look for one character is quickest.
     """
 
     signs: tuple[str, ...]
     pattern: re.Pattern[str]
     secret: Callable[[re.Match[str]], Span | None]
     lower: bool = False
+    rare: str = ""
 
 
 #: How far a password may reach, in characters.
@@ -41,28 +43,24 @@ _LONE = re.compile(r"(?i)(?<![A-Za-z])(?:https?|rediss?|wss?)$")
 _NO_TOKEN = re.compile(r"(?i)git|.{0,3}|localhost|[\d.]+|\[redacted\]?")
 _ENCODED_URL = re.compile(r"(?i):%2f%2f[\w.\-]*+:((?:[^\s&\"'%]|%(?!(?:25)*40)){1,200}+)(?=%(?:25)*40)")
 #: What a query carries under names that are harmless elsewhere, and how long it must be.
-_IN_QUERY = re.compile(r"(?i)[?&](?:code|ticket|hmac|assertion)=([\w.~/+%\-]*+)")
-_KEY_IN_QUERY = re.compile(r"(?i)[?&]key=([\w.~/+%\-]{20,}+)")
+_IN_QUERY = re.compile(r"[?&](?:(?i:code|ticket|hmac|assertion)=([\w.~/+%\-]*+)|(?i:key)=([\w.~/+%\-]{20,}+))")
 _WEBHOOKS = (
     "hooks.slack.com/services/",
     "hooks.slack.com/workflows/",
     "hooks.slack.com/triggers/",
     "discord.com/api/webhooks/",
     "discordapp.com/api/webhooks/",
-    "api.telegram.org/bot",
-    "api.telegram.org/file/bot",
     "webhook.office.com/webhookb2/",
     "outlook.office.com/webhook/",
     "hooks.zapier.com/hooks/catch/",
-    "maker.ifttt.com/trigger/",
 )
 _WEBHOOK = re.compile(
     "(?:"
     + "|".join(re.escape(hook).replace("/", _SLASH) for hook in _WEBHOOKS)
     + rf")([^\s\"'<>\\?#/]++(?:{_SLASH}[^\s\"'<>\\?#/]++)*+)"
 )
+_BOT = re.compile(rf"api\.telegram\.org(?:{_SLASH}file)?+{_SLASH}bot([^\s\"'<>\\?#/]++)")
 _TELEGRAM = re.compile(r"(?<=\d{8}):(AA[\w-]{30,}+)")
-_GO_DRIVERS = ("@tcp(", "@tcp4(", "@tcp6(", "@udp(", "@unix(", "@cloudsql(")
 _ORACLE = re.compile(
     r"(?i)(?:jdbc:oracle:\w{1,10}:|sqlplus[ \t](?:-\w[ \t]++)*+)[^/\s@\"']{0,80}+/([^\s\"'@]++(?:@(?=[^\s\"'@]*@)[^\s\"'@]*+)*+)"
 )
@@ -90,6 +88,8 @@ def _password(match: re.Match[str]) -> Span | None:
 
 def _code(match: re.Match[str]) -> Span | None:
     """What is short, or has no digit, is a word or the number of an error."""
+    if match[2]:
+        return (*match.span(2), MASK)
     value = match[1]
     return _group(match) if len(value) >= 8 and not value.isdigit() and any(map(str.isdigit, value)) else None
 
@@ -104,16 +104,11 @@ def _of_go(match: re.Match[str]) -> Span | None:
 
 ADDRESSES: tuple[Shape, ...] = (
     Shape((":/", ":\\"), _URL, _password),
-    Shape((":%2f%2f",), _ENCODED_URL, _group, lower=True),
-    Shape(
-        tuple(f"{sign}{name}=" for name in ("code", "ticket", "hmac", "assertion") for sign in "?&"),
-        _IN_QUERY,
-        _code,
-        lower=True,
-    ),
-    Shape(("?key=", "&key="), _KEY_IN_QUERY, _group, lower=True),
-    Shape(tuple(hook.split("/")[0] for hook in _WEBHOOKS), _WEBHOOK, _group),
+    Shape((":%2f%2f", "%3a%2f%2f"), _ENCODED_URL, _group, lower=True, rare="%"),
+    Shape((), _IN_QUERY, _code, rare="="),
+    Shape((), _WEBHOOK, _group, rare="hook"),
+    Shape(("api.telegram.org",), _BOT, _group),
     Shape((":AA",), _TELEGRAM, _group),
-    Shape(_GO_DRIVERS, re.compile("@"), _of_go),
+    Shape(("@tcp", "@udp", "@unix(", "@cloudsql"), re.compile(r"@\w{1,20}\("), _of_go, rare="@"),
     Shape(("jdbc:oracle:", "sqlplus"), _ORACLE, _group),
 )

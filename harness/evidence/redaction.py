@@ -21,7 +21,8 @@ _GOES_ON = (
     *("form-data", '"""', "'''", "machine ", "insert ", "INSERT ", "value:"),
 )
 #: How often text in which something was masked is looked through again, at most.
-_ROUNDS = 3
+_ROUNDS = 2
+_FEW_LINES = 4
 
 
 class Redactor:
@@ -50,7 +51,20 @@ class Redactor:
             return reading.source
         if any(sign in reading.text for sign in _GOES_ON):
             return self._without_names(reading)
-        return "\n".join(map(self._line, reading.source.split("\n")))
+        # A reading has the lines of its source.
+        return "\n".join(self._lines(reading.source.split("\n"), reading.text.split("\n")))
+
+    def _lines(self, lines: list[str], read: list[str]) -> list[str]:
+        """Lines of which some hold something: halves that do not are not looked at closer."""
+        if len(lines) <= _FEW_LINES:
+            return [self._line(line) for line in lines]
+        middle = len(lines) // 2
+        halves = ((lines[:middle], read[:middle]), (lines[middle:], read[middle:]))
+        return [
+            line
+            for half, as_read in halves
+            for line in (self._lines(half, as_read) if self._may_have_names("\n".join(as_read)) else half)
+        ]
 
     def _line(self, line: str) -> str:
         reading = Reading(line)
@@ -69,14 +83,12 @@ class Redactor:
         if reading.text != text:
             for one in known:
                 reading = _without(reading, one.spans(reading.text))
-        for _ in range(_ROUNDS):
-            before = reading
-            for shape in SHAPES:
-                reading = _without(reading, shapes(shape, reading))
-            reading = _without(reading, numbers(reading.text))
-            if reading is before:
-                break  # otherwise, what stood beside one secret may look like another now
-        return reading
+        clean = _without_shapes(reading)
+        if clean is reading:
+            return reading
+        # What stood beside one secret may look like another now.
+        lines = clean.source.split("\n")
+        return Reading("\n".join(_again(line) if MASK in line else line for line in lines))
 
     def _without_names(self, reading: Reading) -> str:
         for is_there, find in CARRIERS:
@@ -104,6 +116,21 @@ class Redactor:
             return True
         names = self._own.names | self._shared.names
         return bool(names) and any(map(squeezed(text).__contains__, names))
+
+
+def _without_shapes(reading: Reading) -> Reading:
+    for shape in SHAPES:
+        reading = _without(reading, shapes(shape, reading))
+    return _without(reading, numbers(reading.text))
+
+
+def _again(line: str) -> str:
+    for _ in range(_ROUNDS):
+        clean = _without_shapes(Reading(line)).source
+        if clean == line:
+            break
+        line = clean
+    return line
 
 
 def _without(reading: Reading, spans: Iterator[Span]) -> Reading:
