@@ -54,17 +54,21 @@ _SAID = re.compile(
 _QUOTED = re.compile(r"(?<!\\)(\\*+[\"'])(?:[^\"'\\\r\n])++\1")
 #: invalid password 'x'; ALTER ROLE bob PASSWORD 'x'; IDENTIFIED BY 'x'.
 _BESIDE = re.compile(
-    rf"(?:(?<![\w.\-])([\w.\-]++)(?:[ \t](?i:is|was|of|to|as|like|ilike|eq|equals))?+|(?i:identified(?: with [\w'\"`]{{1,40}}+)? by))[ \t]{{1,4}}+(?={QUOTE})"
+    r"(?:(?<![\w.\-])([\w.\-]++)(?:[ \t](?i:is|was|of|to|as|like|ilike|eq|equals))?+"
+    rf"|(?i:identified(?: with [\w'\"`]{{1,40}}+)? by))[ \t]{{1,4}}+(?={QUOTE})"
 )
 _NOT_BESIDE = re.compile(r"(?i)(?:unexpected|illegal|near|no|of) $")
 _INSERT = re.compile(
-    r"(?i)(?<![\w])(?:insert(?:[ \t]++(?:ignore|overwrite|or[ \t]++\w++))?+[ \t]++into|replace[ \t]++into)\s++[\w.\"`\[\]\\]{1,200}+\s*+\(([^()]{1,4000}+)\)\s*+values\s*+"
+    r"(?i)(?<![\w])(?:insert(?:[ \t]++(?:ignore|overwrite|or[ \t]++\w++))?+[ \t]++into|replace[ \t]++into)"
+    r"\s++[\w.\"`\[\]\\]{1,200}+\s*+\(([^()]{1,4000}+)\)\s*+values\s*+"
 )
 _ROW = re.compile(r"\s*+,?\s*+\(")
 _CELL = re.compile(
     r"\s*+(?:[NEBXnebx](?='))?+('(?:[^'\r\n]|'')*+'|\\*+\"[^\"\r\n]*?\\*+\"|[^,()'\"\s]++(?:\([^()'\"]*+\))?+)\s*+(,|\))"
 )
 _MOST_ROWS = 1_000
+#: What carries a secret without a name of one.
+_NAMELESS = ("identified ", "rabbitmqctl", "vault login")
 
 
 def _xml(text: str, is_secret: IsSecret) -> Iterator[Span]:
@@ -219,14 +223,9 @@ def _cells(text: str, place: int, secret: set[int]) -> Iterator[Span]:
             break
 
 
-def may_have_secrets(text: str) -> bool:
-    """Whether it is worth to look closer at a text; quick."""
-    lower = text.lower()
-    return (
-        may_have_names(text)
-        or may_have_commands(lower)
-        or any(map(lower.__contains__, ("identified ", "rabbitmqctl", "htpasswd", "vault login")))
-    )
+def may_have_secrets(lower: str) -> bool:
+    """Whether it is worth to look closer at a text in lower case; quick."""
+    return may_have_names(lower) or may_have_commands(lower) or any(map(lower.__contains__, _NAMELESS))
 
 
 def _always(_text: str) -> bool:

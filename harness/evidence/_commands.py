@@ -27,22 +27,37 @@ _PROGRAMS: tuple[tuple[str, str, str], ...] = (
     ("zip unzip 7z", "-P -p", "-P -p"),
 )
 #: Without one of each, a text in lower case has no such command.
-_PROGRAM_HINTS = tuple(
-    "curl |docker|podman|buildah|skopeo|crane|helm|oras|nerdctl|az login|az acr|mysql|mariadb|sshpass|redis-|valkey-|keydb-"
-    "|mongo|cqlsh|ldap|sqlcmd|bcp |isql|mosquitto_|smbclient|rpcclient|http -|https -|snmp|zip -|7z |'curl'|'zip'".split(
-        "|"
-    )
+_PROGRAM_HINTS = (
+    *(
+        "curl ",
+        "'curl'",
+        "docker",
+        "podman",
+        "buildah",
+        "skopeo",
+        "crane",
+        "helm",
+        "oras",
+        "nerdctl",
+        "az login",
+        "az acr",
+    ),
+    *("mysql", "mariadb", "sshpass", "redis-", "valkey-", "keydb-", "mongo", "cqlsh", "ldap", "sqlcmd", "bcp ", "isql"),
+    *("mosquitto_", "smbclient", "rpcclient", "http -", "https -", "snmp", "zip -", "'zip'", "7z "),
 )
 _OPTION_HINT = re.compile(r"[ '\"]-{1,2}[a-z]")
 _GAP = rf"(?:[ \t]++|=|{QUOTE},[ \t]{{0,4}}+{QUOTE})"
-_WORD_VALUE = r"(?:\\*+\"([^\"\\\r\n]*+)|'([^'\"\r\n]*+)|((?:\[redacted\]|[^\s\"'\\,)}\]])++(?:[,)}\]](?=[^\s\"'\\])[^\s\"'\\,)}\]]*+)*+))"
+_WORD_VALUE = (
+    r"(?:\\*+\"([^\"\\\r\n]*+)|'([^'\"\r\n]*+)"
+    r"|((?:\[redacted\]|[^\s\"'\\,)}\]])++(?:[,)}\]](?=[^\s\"'\\])[^\s\"'\\,)}\]]*+)*+))"
+)
 _NAMES = {
     name: (separate.split(), attached.split()) for names, separate, attached in _PROGRAMS for name in names.split()
 }
 _PROGRAM = re.compile(rf"(?<![\w\-.])({'|'.join(sorted(_NAMES, key=len, reverse=True))})(?=[ \t]|\\*+[\"'],)")
 #: `--token x` as a person types it, and `'--token', 'x'` as a list of words is printed.
 _OPTION = re.compile(
-    rf"(?<![\w-])--?([A-Za-z][\w.-]++)(?:[ \t]++(?!-|{QUOTE})|({QUOTE}),[ \t]{{0,4}}+({QUOTE})|[ \t]++({QUOTE}))"
+    rf"(?<![\w-])--?([^\W\d_][\w.-]++)(?:[ \t]++(?!-|{QUOTE})|({QUOTE}),[ \t]{{0,4}}+({QUOTE})|[ \t]++({QUOTE}))"
 )
 #: A line that is a name and a value (.netrc, redis.conf), or a login with its password.
 _TWO_WORDS = re.compile(
@@ -61,16 +76,12 @@ _ORDINARY = re.compile(r"[A-Za-z]?[a-z]*[.,:;!?…]*|[\w.\-]*[:.…]+")
 
 
 def _compiled(separate: list[str], attached: list[str]) -> re.Pattern[str]:
-    apart = "|".join(map(re.escape, (*separate, *attached)))
+    apart = "|".join(map(re.escape, separate)) or "(?!)"
     close = "|".join(map(re.escape, attached)) or "(?!)"
     return re.compile(rf"(?<=[ \t\"'])(?:(?:{apart}){_GAP}|(?:{close})(?=[^\s\"'\-]|[\"'][^,\s])){_WORD_VALUE}")
 
 
 _OPTIONS = {name: _compiled(*options_of) for name, options_of in _NAMES.items()}
-#: mysql asks for the password when a blank follows.
-for _name in _NAMES:
-    if _NAMES[_name] == ([], ["-p"]):
-        _OPTIONS[_name] = re.compile(rf"(?<=[ \t\"'])-p(?=[^\s\"'\-]|[\"'][^,\s]){_WORD_VALUE}")
 
 
 def may_have_commands(lower: str) -> bool:

@@ -14,20 +14,23 @@ def _words(text: str) -> frozenset[str]:
 
 
 #: A name is secret when one of these is in it, written in any case, with any separators and marks.
-_STEMS = tuple(
-    "password passwd passphrase passcode pwd secret token authoriz authoris cookie credential jwt bearer csrf xsrf saml"
-    " passwort kennwort contrasena motdepasse senha wachtwoord haslo parola sifre losenord jelszo"
-    " пароль 密码 密碼 パスワード 비밀번호".split()
+_STEMS = _words(
+    "password passwd passphrase passcode pwd secret token authoriz authoris cookie credential jwt bearer csrf xsrf"
+    " saml passwort kennwort contrasena motdepasse senha wachtwoord haslo parola sifre losenord jelszo пароль 密码 密碼"
+    " パスワード 비밀번호"
 )
+
 #: Or one of these, whose words may be apart in a text.
-_JOINED = tuple(
-    "apikey accesskey privatekey signingkey encryptionkey accountkey masterkey subscriptionkey fastlykey functionskey"
-    " appkey applicationkey authkey clientkey serverkey storagekey sharedkey adminkey sshkey deploykey hmackey webhookkey"
-    " integrationkey licensekey sesskey sessionkey sessid sessionid cardnum creditcard connectionstring connstr"
-    " mfacode otpcode smscode logincode authcode authorizationcode verificationcode securitycode recoverycode backupcode"
-    " resetcode codeverifier userpass dbpass rootpass smtppass mailpass ftppass proxypass ldappass bindpass requirepass"
-    " masterauth motdepasse socialsecurity storepass keypass".split()
+_JOINED = _words(
+    "apikey accesskey privatekey signingkey encryptionkey accountkey masterkey subscriptionkey fastlykey"
+    " functionskey appkey applicationkey authkey clientkey serverkey storagekey sharedkey adminkey sshkey deploykey"
+    " hmackey webhookkey integrationkey licensekey sesskey sessionkey sessid sessionid cardnum creditcard"
+    " connectionstring connstr mfacode otpcode smscode logincode authcode authorizationcode verificationcode"
+    " securitycode recoverycode backupcode resetcode codeverifier userpass dbpass rootpass smtppass mailpass ftppass"
+    " proxypass ldappass bindpass requirepass masterauth motdepasse socialsecurity storepass keypass dbpw userpw"
+    " rootpw adminpw mypw"
 )
+
 #: Or when it ends with one of these.
 _LAST = _words("pin otp totp cvv cvc cvn pass pw sid xauth sig signature dsn ssn iban")
 #: Or when it is just one of these.
@@ -54,11 +57,14 @@ _AMBIGUOUS = {
 }
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
 #: Without one of these in it, lower case, a text has no secret name. To search for a few words is far quicker than a pattern.
-_HINTS = tuple(
-    "passw secret token authori cookie credential pwd jwt bearer csrf xsrf saml kennwort contrase senha wachtwoord parola".split()
+_HINTS = _words(
+    "passw secret token authori cookie credential pwd jwt bearer csrf xsrf saml kennwort contrase senha wachtwoord"
+    " parola"
 )
-_HINTS_BEYOND_ASCII = tuple("hasło şifre lösenord jelszó пароль 密码 密碼 パスワード 비밀번호".split())
-_PARTS = ("key", "sess", "card", "code", "pass", "auth", "conn", "socialsec")
+
+_HINTS_BEYOND_ASCII = _words("hasło şifre lösenord jelszó пароль 密码 密碼 パスワード 비밀번호")
+
+_PARTS = ("key", "sess", "card", "code", "pass", "auth", "conn", "socialsec", "pw")
 _SHORT = ("auth", "pin", "otp", "cv", "pass", "pw", "sid", "sig", "dsn", "ssn", "iban")
 _SHORT_HINT = re.compile(r"(?:auth|pin|otp|cv[vcn]|pass|pw|sid|sig(?:nature)?|dsn|ssn|iban)(?![a-z])")
 _MARKS = re.compile("[\u0300-\u036f]+")
@@ -74,12 +80,13 @@ def squeezed(text: str) -> str:
     return text
 
 
-def may_have_names(text: str) -> bool:
-    """Whether it is worth to look closer; quick."""
-    lower = text.lower()
-    if any(map(lower.__contains__, _HINTS)) or not text.isascii() and any(map(lower.__contains__, _HINTS_BEYOND_ASCII)):
+def may_have_names(lower: str) -> bool:
+    """Whether it is worth to look closer at a text in lower case; quick."""
+    if any(map(lower.__contains__, _HINTS)):
         return True
-    if any(map(lower.__contains__, _PARTS)) and any(map(squeezed(text).__contains__, _JOINED)):
+    if not lower.isascii() and any(map(lower.__contains__, _HINTS_BEYOND_ASCII)):
+        return True
+    if any(map(lower.__contains__, _PARTS)) and any(map(squeezed(lower).__contains__, _JOINED)):
         return True
     return any(map(lower.__contains__, _SHORT)) and _SHORT_HINT.search(lower) is not None
 

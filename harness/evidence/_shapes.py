@@ -19,11 +19,13 @@ from harness.evidence._urls import ADDRESSES, Shape
 __all__ = ["SHAPES", "shapes"]
 
 _KEY_BODY = r"[A-Za-z0-9+/=\s:,.]|-(?!-{4})|\\++(?![\"'])"
+_KEY_LINE = r"[A-Za-z0-9+/]{30,4096}+=*+|[A-Z][A-Za-z\-]{3,20}: [\w,.\- ]{1,80}+"
+_LAST_KEY_LINE = r"(?<=[A-Za-z0-9+/=]{30}\n)[A-Za-z0-9+/]{1,64}+=*+(?=\r?\n|$)"
 #: A key to its end; of one that was cut, the lines that look like base64.
 _PEM = re.compile(
-    rf"-----BEGIN [A-Z0-9 ]{{0,40}}PRIVATE KEY(?: BLOCK)?-----"
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     rf"(?:(?:{_KEY_BODY}){{0,65536}}+-----END [A-Z0-9 ]{{0,40}}-----"
-    r"|(?:(?:\s|\\++[nrt])++(?:[A-Za-z0-9+/]{30,4096}+=*+|[A-Z][A-Za-z\-]{3,20}: [\w,.\- ]{1,80}+|(?<=[A-Za-z0-9+/=]{30}\n)[A-Za-z0-9+/]{1,64}+=*+(?=\s|$))){0,400}+)"
+    rf"|(?:(?:\s|\\++[nrt])++(?:{_KEY_LINE}|{_LAST_KEY_LINE})){{0,400}}+)"
 )
 #: Header, payload and signature; whether it has these parts is asked afterwards: a search that fails late starts again.
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]*+){0,4}+")

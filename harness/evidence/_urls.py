@@ -36,7 +36,7 @@ _SLASH = r"(?:\\*+/)"
 #: The parts of an address are looked at ahead, as another one may stand in it.
 _URL = re.compile(
     rf":{_SLASH}{{2}}(?=([^\s:/@?#\"'<>\[\\]{{0,{_NEAR}}}+)"
-    rf"(?::((?:[^\s\"'<>\\]|'(?!$|[\s,)\]}}:;'\"])|\\++(?![\"'nrt])[^\s\\]){{1,{_NEAR}}}+)|(?=@[\w.\-\[])))"
+    rf"(?::((?:[^\s\"'<>\\:]|:(?!//)|'(?!$|[\s,)\]}}:;'\"])|\\++(?![\"'nrt])[^\s\\]){{1,{_NEAR}}}+)|(?=@[\w.\-\[])))"
 )
 #: Schemes in which a user without a password is a credential, but for these.
 _LONE = re.compile(r"(?i)(?<![A-Za-z])(?:https?|rediss?|wss?)$")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from harness.evidence._carriers import CARRIERS, may_have_secrets
@@ -16,10 +17,8 @@ __all__ = ["MASK", "Redactor"]
 
 
 #: Where one of these stands, a value may go on in the next line.
-_GOES_ON = (
-    *("{\n", "[\n", "(\n", ":\n", ">\n", "|\n", "|-\n", ">-\n", "{\r", "[\r", "(\r", ":\r", ">\r", "|\r"),
-    *("form-data", '"""', "'''", "machine ", "insert ", "INSERT ", "value:"),
-)
+_GOES_ON = re.compile(r"\n(?:(?<=[{\[(:>|]\n)|(?<=[{\[(:>|]\r\n)|(?<=[>|]-\n))")
+_LONG = ("form-data", '"""', "'''", "machine ", "insert ", "value:")
 #: How often text in which something was masked is looked through again, at most.
 _ROUNDS = 2
 _FEW_LINES = 4
@@ -42,14 +41,14 @@ class Redactor:
     def text(self, text: str) -> str:
         """Return `text` with every secret replaced by `MASK`; JSON stays JSON, and a second time changes nothing."""
         reading = self._without_values(text)
-        return self._without_names(reading) if self._may_have_names(reading.text) else reading.source
+        return self._without_names(reading) if self._may_have_names(reading.text, reading.lower) else reading.source
 
     def lines(self, text: str) -> str:
         """The same for many lines that have little to do with one another, as in a log: quicker, as few hold anything."""
         reading = self._without_values(text)
-        if not self._may_have_names(reading.text):
+        if not self._may_have_names(reading.text, reading.lower):
             return reading.source
-        if any(sign in reading.text for sign in _GOES_ON):
+        if _GOES_ON.search(reading.text) or any(map(reading.lower.__contains__, _LONG)):
             return self._without_names(reading)
         # A reading has the lines of its source.
         return "\n".join(self._lines(reading.source.split("\n"), reading.text.split("\n")))
@@ -68,7 +67,7 @@ class Redactor:
 
     def _line(self, line: str) -> str:
         reading = Reading(line)
-        return self._without_names(reading) if self._may_have_names(reading.text) else line
+        return self._without_names(reading) if self._may_have_names(reading.text, reading.lower) else line
 
     def values(self, text: str) -> str:
         """The same without what is secret by name only: for text about names, such as a comparison of documents."""
@@ -111,8 +110,8 @@ class Redactor:
         """Whether there may be a secret in a text, at a glance: often where there is none, never the other way round."""
         return self._may_have_names(text) or self.values(text) != text
 
-    def _may_have_names(self, text: str) -> bool:
-        if may_have_secrets(text):
+    def _may_have_names(self, text: str, lower: str = "") -> bool:
+        if may_have_secrets(lower or text.lower()):
             return True
         names = self._own.names | self._shared.names
         return bool(names) and any(map(squeezed(text).__contains__, names))
