@@ -113,9 +113,9 @@ def list_items(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool
             begin, stop, place = string_at(text, opening, inside=False)
             yield begin, min(stop, end), True
             continue
-        stop = nesting_end(text, place) if text[place] in "{[(" else None
+        closed = nesting_end(text, place) if text[place] in "{[(" else None
         bare = _ITEM.match(text, place, end)
-        stop = min(end, stop or (bare.end() if bare else place + 1))
+        stop = min(end, closed or (bare.end() if bare else place + 1))
         yield place, stop, False
         place = stop
 

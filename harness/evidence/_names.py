@@ -58,7 +58,7 @@ _AMBIGUOUS = {
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
 #: Without one of these in it, lower case, a text has no secret name. To search for a few words is far quicker than a pattern.
 _HINTS = _words(
-    "passw secret token authori cookie credential pwd jwt bearer csrf xsrf saml kennwort contrase senha wachtwoord"
+    "passw passphrase passcode secret token authori cookie credential pwd jwt bearer csrf xsrf saml kennwort contrase senha wachtwoord"
     " parola"
 )
 
