@@ -58,10 +58,9 @@ _AMBIGUOUS = {
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
 #: Without one of these in it, lower case, a text has no secret name. To search for a few words is far quicker than a pattern.
 _HINTS = _words(
-    "passw passphrase passcode secret token authori cookie credential pwd jwt bearer csrf xsrf saml kennwort contrase senha wachtwoord"
-    " parola"
+    "passw passphrase passcode secret token authori cookie credential pwd jwt bearer csrf xsrf saml kennwort contrase senha"
+    " wachtwoord parola"
 )
-
 _HINTS_BEYOND_ASCII = _words("hasło şifre lösenord jelszó пароль 密码 密碼 パスワード 비밀번호")
 
 _PARTS = ("key", "sess", "card", "code", "pass", "auth", "conn", "socialsec", "pw")
