@@ -219,6 +219,8 @@ def _show(maps: Sequence[UsageMap], form: str, *, unused: bool) -> None:
 
         console = Console(highlight=False, emoji=False, markup=False)
         for text in as_text(maps, width=console.width, unused=unused):
-            console.print(text, soft_wrap=True)
+            clean = Redactor().values(text.plain)
+            console.print(text if clean == text.plain else clean, soft_wrap=True)
     else:
-        write(sys.stdout, "\n".join(text.plain for text in as_text(maps, width=None, unused=unused)) + "\n")
+        plain = "\n".join(text.plain for text in as_text(maps, width=None, unused=unused))
+        write(sys.stdout, Redactor().values(plain) + "\n")

@@ -6,14 +6,29 @@ Nothing here parses: the text may be cut, mixed with other text, or no JSON at a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 
-__all__ = ["MASK", "QUOTE", "Strings", "mask_numbers", "nesting_end", "string_end"]
+__all__ = [
+    "MASK",
+    "QUOTE",
+    "Strings",
+    "bare_number",
+    "list_items",
+    "nesting_end",
+    "opening_at",
+    "string_at",
+    "string_end",
+]
 
 MASK = "[redacted]"
-#: A quotation mark as it stands in text, in JSON inside of JSON (with backslashes), and in HTML.
-QUOTE = r"(?:\\*+[\"']|&quot;|&\#3[49];|&\#x2[27];)"
+#: A quotation mark as it stands in a reading: plain, in JSON inside of JSON (with backslashes), or encoded otherwise.
+QUOTE = r"(?:\\*+[\"']|&quot;|&\#39;)"
 _REAL_QUOTE = re.compile(r"(?<!\\)(?:\\\\)*+\"")
+_OPENING = re.compile(rf"(?:[bBuUrRfF](?=\\*+[\"']))?+({QUOTE})")
+_BETWEEN_ITEMS = re.compile(r"[\s,]*+")
+_ITEM = re.compile(r"[^\s,}\]\"'\\]++")
+#: How much of a text between triple quotation marks is looked at, in characters.
+_LONGEST_TRIPLE = 20_000
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _END = {mark: re.compile(rf"(?<!\\)\\*+[{mark}\n]") for mark in "\"'"}
 _NESTING = re.compile(r"(?<!\\)\\*+[\"']|[{}\[\]()]")
@@ -24,6 +39,7 @@ class Strings:
 
     def __init__(self, text: str) -> None:
         self._text, self._at, self._inside = text, 0, False
+        self._string = (0, -1)
 
     def inside(self, place: int) -> bool:
         """Whether the quotation marks before `place` leave a string open."""
@@ -34,24 +50,74 @@ class Strings:
         self._at, self._inside = max(self._at, place), self._inside ^ bool(marks % 2)
         return self._inside
 
-
-def mask_numbers(pattern: re.Pattern[str], text: str, wanted: Callable[[str], bool] | None = None) -> str:
-    """Mask numbers; where one stands in JSON as a number, the mask is a string."""
-    strings, done = Strings(text), 0
-    pieces: list[str] = []
-    for match in pattern.finditer(text):
-        if wanted is None or wanted(match[0]):
-            quote = '"' if _is_bare(text, match.start(), match.end(), strings) else ""
-            pieces += [text[done : match.start()], quote, MASK, quote]
-            done = match.end()
-    return "".join((*pieces, text[done:])) if pieces else text
+    def end(self, place: int) -> int:
+        """Where the string that `place` is inside of ends."""
+        if not self._string[0] <= place <= self._string[1]:
+            self._string = (place, _bound(self._text, place))
+        return self._string[1]
 
 
-def _is_bare(text: str, start: int, end: int, strings: Strings) -> bool:
+def bare_number(text: str, start: int, end: int, strings: Strings) -> bool:
+    """Whether a number stands in JSON without quotation marks: a mask in its place needs some."""
     if strings.inside(start) or not _NUMBER.fullmatch(text, start, end):
         return False
     before, after = text[max(0, start - 99) : start].rstrip()[-1:], text[end : end + 99].lstrip()[:1]
     return before in {":", "[", ",", ""} and after in {",", "}", "]", ""}
+
+
+def opening_at(text: str, place: int) -> re.Match[str] | None:
+    """The quotation mark a value begins with, as its first group."""
+    return _OPENING.match(text, place)
+
+
+def string_at(text: str, opening: re.Match[str], *, inside: bool) -> tuple[int, int, int]:
+    """Find the content of a string whose opening mark was found; the mark may be a triple one, or be doubled in it.
+
+    Args:
+        inside: whether all of it stands in a JSON string, which ends it at the latest.
+
+    Returns:
+        Where the content begins and ends, and where the text goes on.
+    """
+    quote, start = opening[1], opening.end()
+    bound = _bound(text, start) if inside and quote == "'" else len(text)
+    if text.startswith(quote * 2, start):
+        return _triple(
+            text, start + 2 * len(quote), quote, min(bound, _bound(text, start) if len(quote) > 1 else bound)
+        )
+    end, after = string_end(text, start, quote)
+    while quote == "'" and text.startswith("''", end) and end > start:
+        end, after = string_end(text, end + 2, quote)
+    return start, min(end, bound), min(after, bound)
+
+
+def _bound(text: str, start: int) -> int:
+    mark = _REAL_QUOTE.search(text, start)
+    return mark.start() if mark else len(text)
+
+
+def _triple(text: str, start: int, quote: str, bound: int) -> tuple[int, int, int]:
+    end = text.find(quote * 3, start, min(bound, start + _LONGEST_TRIPLE))
+    if end >= 0:
+        return start, end, end + 3 * len(quote)
+    end = min(bound, _line_end(text, start)[0])
+    return start, end, end
+
+
+def list_items(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """The items of a list whose brackets are just before `start` and just behind `end`, and whether each is a string."""
+    place = start
+    while (place := _BETWEEN_ITEMS.match(text, place, end).end()) < end:  # type: ignore[union-attr]  # matches the empty text too
+        opening = opening_at(text, place)
+        if opening:
+            begin, stop, place = string_at(text, opening, inside=False)
+            yield begin, min(stop, end), True
+            continue
+        closed = nesting_end(text, place) if text[place] in "{[(" else None
+        bare = _ITEM.match(text, place, end)
+        stop = min(end, closed or (bare.end() if bare else place + 1))
+        yield place, stop, False
+        place = stop
 
 
 def string_end(text: str, start: int, quote: str) -> tuple[int, int]:
@@ -64,9 +130,7 @@ def string_end(text: str, start: int, quote: str) -> tuple[int, int]:
         Where its content ends, and where the text goes on after its closing mark; an unclosed one ends with its line.
     """
     if quote[0] == "&":
-        line = text.find("\n", start)
-        end = text.find(quote, start, line if line >= 0 else len(text))
-        return (end, end + len(quote)) if end >= 0 else _line_end(text, start)
+        return _encoded_end(text, start, quote)
     level = len(quote) - 1
     for match in _END[quote[-1]].finditer(text, start):
         run = len(match[0]) - 1
@@ -79,23 +143,35 @@ def string_end(text: str, start: int, quote: str) -> tuple[int, int]:
     return len(text), len(text)
 
 
+def _encoded_end(text: str, start: int, quote: str) -> tuple[int, int]:
+    """The end of a string between encoded marks; a plain mark, or its line, ends it at the latest."""
+    end = text.find(quote, start)
+    content = text[start:end] if end >= 0 else text[start:]
+    bounds = [place for place in (content.find('"'), content.find("\n")) if place >= 0]
+    if bounds:
+        content = content[: min(bounds)].rstrip("\\")
+        return start + len(content), start + len(content)
+    return (end, end + len(quote)) if end >= 0 else (len(text), len(text))
+
+
 def _line_end(text: str, start: int) -> tuple[int, int]:
     line = text.find("\n", start)
     end = line if line >= 0 else len(text)
     return end, end
 
 
-def nesting_end(text: str, start: int, level: int = 0) -> int | None:
+def nesting_end(text: str, start: int, level: int = 0, stop: int | None = None) -> int | None:
     """Find where the bracket at `start` is closed.
 
     Args:
         level: how many backslashes the quotation marks around it have.
+        stop: where it must have been closed.
 
     Returns:
         The place after the closing bracket, or the end of the string it stands in; None when it is not closed.
     """
-    depth, place = 0, start
-    while match := _NESTING.search(text, place):
+    depth, place, stop = 0, start, len(text) if stop is None else stop
+    while match := _NESTING.search(text, place, stop):
         sign, place = match[0][-1], match.end()
         if sign in "\"'":
             if len(match[0]) - 1 < level and sign == '"':

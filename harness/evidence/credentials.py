@@ -17,8 +17,9 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
-from harness.evidence._jsontext import MASK
-from harness.evidence._names import is_secret_name, mask_names, may_have_names, squeezed
+from harness.evidence._carriers import CARRIERS
+from harness.evidence._names import is_secret_name, may_have_names, squeezed
+from harness.evidence._reading import Reading
 from harness.evidence.secrets import SHARED, plain_name, remember
 
 __all__ = [
@@ -150,12 +151,11 @@ class Credentials:
 
     def _of_text(self, text: str) -> Iterator[Said]:
         """What the masking by name would take out of it."""
-        at = 0
-        kept = mask_names(text, self.is_secret).split(MASK)
-        for piece, following in pairwise(kept):
-            at = text.find(piece, at) + len(piece)
-            end = text.find(following[:20], at) if following else len(text)
-            yield from _told(re.sub(r"\W*$", "", piece)[-60:], text[at : max(at, end)])
+        reading = Reading(text)
+        for is_there, find in CARRIERS:
+            for start, end, _ in find(reading.text, self.is_secret) if is_there(reading.lower) else ():
+                name = re.sub(r"\W*$", "", reading.text[max(0, start - 60) : start])
+                yield from _told(name, reading.text[start:end])
 
     def of_json(self, value: object) -> Iterator[Said]:
         """Those of what JSON means."""

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
+from harness.evidence._carriers import CARRIERS, may_have_secrets
 from harness.evidence._jsontext import MASK
-from harness.evidence._names import is_secret_name, mask_names, may_have_names, squeezed
-from harness.evidence._shapes import mask_shapes
-from harness.evidence.secrets import SHARED, Secrets, plain_name
+from harness.evidence._names import is_secret_name, squeezed
+from harness.evidence._numbers import numbers
+from harness.evidence._reading import Reading, Span
+from harness.evidence._shapes import SHAPES, shapes
+from harness.evidence.secrets import SHARED, Secrets, has_hex_apart, plain_name
 
 __all__ = ["MASK", "Redactor"]
 
 
 #: Where one of these stands, a value may go on in the next line.
-_GOES_ON = ("{\n", "[\n", "(\n", ":\n", "{\r", "[\r", "(\r", ":\r", "form-data")
-
-
+_GOES_ON = re.compile(r"\n(?:(?<=[{\[(:>|]\n)|(?<=[{\[(:>|]\r\n)|(?<=[>|]-\n))")
+_LONG = ("form-data", '"""', "'''", "machine ", "insert ", "value:")
 #: How often text in which something was masked is looked through again, at most.
-_ROUNDS = 3
+_ROUNDS = 2
+_FEW_LINES = 4
 
 
 class Redactor:
@@ -36,33 +40,61 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return `text` with every secret replaced by `MASK`; JSON stays JSON, and a second time changes nothing."""
-        text = self.values(text)
-        return mask_names(text, self.is_secret) if self._may_have_names(text) else text
+        reading = self._without_values(text)
+        return self._without_names(reading) if self._may_have_names(reading.text, reading.lower) else reading.source
 
     def lines(self, text: str) -> str:
         """The same for many lines that have little to do with one another, as in a log: quicker, as few hold anything."""
-        text = self.values(text)
-        if not self._may_have_names(text):
-            return text
-        if any(sign in text for sign in _GOES_ON):
-            return mask_names(text, self.is_secret)
-        return "\n".join(
-            mask_names(line, self.is_secret) if self._may_have_names(line) else line for line in text.split("\n")
-        )
+        reading = self._without_values(text)
+        if not self._may_have_names(reading.text, reading.lower):
+            return reading.source
+        if _GOES_ON.search(reading.text) or any(map(reading.lower.__contains__, _LONG)):
+            return self._without_names(reading)
+        # A reading has the lines of its source.
+        return "\n".join(self._lines(reading.source.split("\n"), reading.text.split("\n")))
+
+    def _lines(self, lines: list[str], read: list[str]) -> list[str]:
+        """Lines of which some hold something: halves that do not are not looked at closer."""
+        if len(lines) <= _FEW_LINES:
+            return [self._line(line) for line in lines]
+        middle = len(lines) // 2
+        halves = ((lines[:middle], read[:middle]), (lines[middle:], read[middle:]))
+        return [
+            line
+            for half, as_read in halves
+            for line in (self._lines(half, as_read) if self._may_have_names("\n".join(as_read)) else half)
+        ]
+
+    def _line(self, line: str) -> str:
+        reading = Reading(line)
+        return self._without_names(reading) if self._may_have_names(reading.text, reading.lower) else line
 
     def values(self, text: str) -> str:
         """The same without what is secret by name only: for text about names, such as a comparison of documents."""
-        for known in self._own.known:
-            text = known.mask(text)
-        for known in self._shared.known:
-            if known.anchor in text:  # asked here as well: there are hundreds of them, and a call takes longer
-                text = known.mask(text)
-        for _ in range(_ROUNDS):
-            clean = mask_shapes(text)
-            if clean == text:
-                break
-            text = clean  # what stood beside one secret may look like another now
-        return text
+        return self._without_values(text).source
+
+    def _without_values(self, text: str) -> Reading:
+        apart = has_hex_apart(text)
+        known = [k for k in (*self._own.known, *self._shared.known) if apart or not k.apart]
+        for one in known:
+            if one.anchor in text:  # asked here as well: there are hundreds of them, and a call takes longer
+                text = _masked(text, one.spans(text))
+        reading = Reading(text)
+        if reading.text != text:
+            for one in known:
+                reading = _without(reading, one.spans(reading.text))
+        clean = _without_shapes(reading)
+        if clean is reading:
+            return reading
+        # What stood beside one secret may look like another now.
+        lines = clean.source.split("\n")
+        return Reading("\n".join(_again(line) if MASK in line else line for line in lines))
+
+    def _without_names(self, reading: Reading) -> str:
+        for is_there, find in CARRIERS:
+            if is_there(reading.lower):
+                reading = _without(reading, find(reading.text, self.is_secret))
+        return reading.source
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return a copy of `headers` with secret ones masked."""
@@ -79,8 +111,38 @@ class Redactor:
         """Whether there may be a secret in a text, at a glance: often where there is none, never the other way round."""
         return self._may_have_names(text) or self.values(text) != text
 
-    def _may_have_names(self, text: str) -> bool:
-        if may_have_names(text):
+    def _may_have_names(self, text: str, lower: str = "") -> bool:
+        if may_have_secrets(lower or text.lower()):
             return True
         names = self._own.names | self._shared.names
         return bool(names) and any(map(squeezed(text).__contains__, names))
+
+
+def _without_shapes(reading: Reading) -> Reading:
+    for shape in SHAPES:
+        reading = _without(reading, shapes(shape, reading))
+    return _without(reading, numbers(reading.text))
+
+
+def _again(line: str) -> str:
+    for _ in range(_ROUNDS):
+        clean = _without_shapes(Reading(line)).source
+        if clean == line:
+            break
+        line = clean
+    return line
+
+
+def _without(reading: Reading, spans: Iterator[Span]) -> Reading:
+    """A text without some spans, read anew; the same when there are none."""
+    found = list(spans)
+    return Reading(reading.without(found)) if found else reading
+
+
+def _masked(text: str, spans: Iterator[Span]) -> str:
+    pieces: list[str] = []
+    done = 0
+    for start, end, mask in spans:
+        pieces += [text[done:start], mask]
+        done = end
+    return "".join((*pieces, text[done:])) if pieces else text

@@ -9,19 +9,21 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from html.entities import codepoint2name
 from urllib.parse import unquote, urlsplit
 
-from harness.evidence._jsontext import MASK, mask_numbers
+from harness.evidence._jsontext import MASK, Strings, bare_number
 from harness.evidence._names import is_secret_name
+from harness.evidence._reading import Span
 
 __all__ = [
     "MASK",
     "SHARED",
     "Secrets",
+    "has_hex_apart",
     "listen",
     "plain_name",
     "remember",
@@ -49,6 +51,10 @@ _TRIVIAL = _words(
     " password passwd secret token bearer basic changeme example postgres postgresql mysql mongodb redis rabbitmq sqlite"
     " 0000 1234 header cookie authorization"
 )
+#: Hexadecimal digits as zeros, and bytes apart written so.
+_HEX_DIGITS = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)
+_HEX_GROUPS = (b"00:00:00:00", b"00 00 00 00", b"00-00-00-00", b"0x00, 0x00", b"0x00,0x00")
+_HEX_APART = r"(?:[: \-]|,? ?0[xX])"
 _NUMBER = re.compile(r"[-+0-9.eE]+")
 _ALNUM = re.compile(r"[A-Za-z0-9]+")
 
@@ -64,18 +70,28 @@ class Known:
     Args:
         anchor: what stands in the text as it is, however the rest is encoded; empty when there is no such part.
         number: whether it may stand in JSON without quotes.
+        apart: whether it is hex with something between the bytes, which few texts have (`has_hex_apart`).
     """
 
     anchor: str
     pattern: str
     number: bool = False
+    apart: bool = False
 
-    def mask(self, text: str) -> str:
-        """Replace the value wherever it stands."""
+    def spans(self, text: str) -> Iterator[Span]:
+        """Where the value stands in a text."""
         if self.anchor not in text:
-            return text
-        pattern = _compiled(self.pattern)
-        return mask_numbers(pattern, text) if self.number else pattern.sub(MASK, text)
+            return
+        strings = Strings(text)
+        for match in _compiled(self.pattern).finditer(text):
+            bare = self.number and bare_number(text, *match.span(), strings)
+            yield (*match.span(), f'"{MASK}"' if bare else MASK)
+
+
+def has_hex_apart(text: str) -> bool:
+    """Whether there may be bytes in hex with something between them; quick."""
+    digits = text.encode("ascii", "replace").translate(_HEX_DIGITS)
+    return any(groups in digits for groups in _HEX_GROUPS)
 
 
 class Secrets:
@@ -160,6 +176,7 @@ def _ways_of(value: str) -> tuple[Known, ...]:
     ways = [_as_text(value)]
     if len(raw) > _SHORTEST:
         ways += [Known(h, h) for h in dict.fromkeys((raw.hex(), raw.hex().upper()))]
+        ways.append(Known("", _HEX_APART.join(f"(?i:{byte:02x})" for byte in raw), apart=True))
     for core in dict.fromkeys(_base64_cores(raw)):
         if len(core) >= _BASE64_SHORTEST:
             pattern = "".join(_BASE64_SIGNS.get(c, c) for c in core)

@@ -11,7 +11,7 @@ import re
 import stat
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -33,7 +33,28 @@ _LONG_LINE, _SHOWN = 200_000, 20_000
 _PATIENCE_S = 10.0
 _IN_MEMORY = 8 * 1024 * 1024
 _DOCUMENTS = {".json", ".xml", ".html", ".har", ".yaml", ".yml", ".toml"}
-_BEGIN_KEY, _END_KEY = b"PRIVATE KEY-----", b"-----END "
+#: How much of a file says what it is.
+_START = 8192
+#: How formats begin that are no text: databases, archives, pictures, programs, fonts.
+_FORMATS = (
+    *(b"SQLite format 3\0", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"),
+    *(
+        b"\x1f\x8b",
+        b"PK\x03\x04",
+        b"PK\x05\x06",
+        b"BZh",
+        b"\xfd7zXZ\0",
+        b"\x28\xb5\x2f\xfd",
+        b"7z\xbc\xaf\x27\x1c",
+        b"\x04\x22\x4d\x18",
+    ),
+    *(b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"%PDF-", b"\0\0\x01\0", b"II*\0", b"MM\0*"),
+    *(b"\x7fELF", b"\0asm", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe", b"wOFF", b"wOF2", b"OggS", b"ID3"),
+)
+#: How much longer a block may become where its last line goes on.
+_GOES_ON = 64 * 1024
+_OPEN = (b"{", b"[", b"(", b":", b"|", b">", b"|-", b">-", b",")
+_KEY_LINE = re.compile(rb"-----BEGIN .*|[A-Za-z0-9+/=:,. \-]{0,120}")
 
 
 def sweep(folder: Path, redactor: Redactor | None = None) -> list[str]:
@@ -89,20 +110,40 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _sweep_file(path: Path, broom: _Broom) -> None:
     with path.open("rb") as source:
-        start = source.read(8192)
+        start = source.read(_START)
         source.seek(0)
-        if b"\0" in start:
+        if _is_binary(start):
             _blank_out(path)
             return
         document = path.suffix in _DOCUMENTS
+        size, encoding = _DOCUMENT if document else _BLOCK, _encoding(start)
         done = 0
-        for block in _blocks(source, _DOCUMENT if document else _BLOCK):
-            clean = broom.clean(block, document=document)
+        for block in _blocks(source, size, encoding):
+            clean = broom.clean(block, encoding, document=document)
             if clean != block:
-                rest = (broom.clean(b, document=document) for b in _blocks(source, _DOCUMENT if document else _BLOCK))
+                rest = (broom.clean(b, encoding, document=document) for b in _blocks(source, size, encoding))
                 _rewrite(path, done, chain((clean,), rest))
                 return
             done += len(block)
+
+
+def _is_binary(start: bytes) -> bool:
+    """Whether a file is of a format that a mask would break; odd bytes alone do not make it one."""
+    return (
+        start.startswith(_FORMATS)
+        or start[4:8] == b"ftyp"
+        or (start[:4] == b"RIFF" and start[8:12] in {b"WEBP", b"WAVE"})
+    )
+
+
+def _encoding(start: bytes) -> str:
+    """How the text of a file is written: each second byte of UTF-16 is mostly NUL where it is in a Western language."""
+    for encoding, mark, nuls in (("utf-16-le", b"\xff\xfe", start[1::2]), ("utf-16-be", b"\xfe\xff", start[::2])):
+        if start.startswith(mark) or (
+            len(nuls) > 8 and nuls.count(0) > 0.9 * len(nuls) and start.count(0) < 0.6 * len(start)
+        ):
+            return encoding
+    return "utf-8"
 
 
 def _rewrite(path: Path, start: int, pieces: Iterable[bytes]) -> None:
@@ -121,17 +162,24 @@ def _rewrite(path: Path, start: int, pieces: Iterable[bytes]) -> None:
         target.truncate(start + length)
 
 
-def _blocks(source: BinaryIO, size: int) -> Iterator[bytes]:
-    """Whole lines, about `size` bytes at a time; a private key is not cut, and a line without end is."""
+def _blocks(source: BinaryIO, size: int, encoding: str) -> Iterator[bytes]:
+    """Whole lines, about `size` bytes at a time; what goes on in the next lines is not cut, and a line without end is."""
+    wide = encoding == "utf-16-le"
     while block := source.read(size):
         if not block.endswith(b"\n"):
             block += source.readline(_LINE)
-        while _BEGIN_KEY in block and block.rfind(b"-----BEGIN ") > block.rfind(_END_KEY) and len(block) < _LINE:
-            line = source.readline(_LINE)
-            if not line:
-                break
+        most = len(block) + _GOES_ON
+        while len(block) < most and (line := _next_line(source, block)):
             block += line
-        yield block
+        yield block + source.read(1) if wide and len(block) % 2 else block
+
+
+def _next_line(source: BinaryIO, block: bytes) -> bytes:
+    """The line behind a block when both are one: a private key, or a value that stands deeper than its name."""
+    last = block[block.rfind(b"\n", 0, -1) + 1 :].strip()
+    opened = block.rfind(b"-----BEGIN ")
+    in_key = opened > block.rfind(b"-----END ") and _KEY_LINE.fullmatch(last) is not None
+    return source.readline(_LINE) if in_key or last.endswith(_OPEN) or block.count(b'"""') % 2 else b""
 
 
 class _Broom:
@@ -140,18 +188,26 @@ class _Broom:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor, self._spent_s = redactor, 0.0
 
-    def clean(self, block: bytes, *, document: bool) -> bytes:
+    def clean(self, block: bytes, encoding: str, *, document: bool) -> bytes:
         """A piece without its secrets; where there is no patience left, without whatever might hold one."""
-        text = block.decode("utf-8", "surrogateescape")
+        text, back = _decoded(block, encoding)
         short = (
             text if document or len(text) <= _LONG_LINE else "".join(map(_shortened, text.splitlines(keepends=True)))
         )
         if self._spent_s > _PATIENCE_S and self._redactor.may_hold(short):
-            return f"[{len(block)} bytes left out: it would take too long to look for secrets in them]\n".encode()
+            return back(f"[{len(block)} bytes left out: it would take too long to look for secrets in them]\n")
         begun = time.thread_time()
         clean = self._redactor.text(short) if document else self._redactor.lines(short)
         self._spent_s += time.thread_time() - begun
-        return block if clean is text or clean == text else clean.encode("utf-8", "surrogateescape")
+        return block if clean is text or clean == text else back(clean)
+
+
+def _decoded(block: bytes, encoding: str) -> tuple[str, Callable[[str], bytes]]:
+    """A piece as text, and how to write it again; bytes that are no text are kept."""
+    if encoding != "utf-8":
+        with suppress(UnicodeDecodeError):
+            return block.decode(encoding, "surrogatepass"), lambda text: text.encode(encoding, "surrogatepass")
+    return block.decode("utf-8", "surrogateescape"), lambda text: text.encode("utf-8", "surrogateescape")
 
 
 def _shortened(line: str) -> str:

@@ -49,11 +49,64 @@ def test_a_document_stays_json_and_a_key_over_many_lines_goes(tmp_path: Path) ->
 
 def test_a_binary_file_keeps_its_length(tmp_path: Path) -> None:
     SHARED.remember(CANARY)
-    (tmp_path / "data.db").write_bytes(b"\0" * 1_048_570 + CANARY.encode() + b"\0tail")
+    start = b"SQLite format 3\0" + b"\0" * 1_048_560
+    (tmp_path / "data.db").write_bytes(start + CANARY.encode() + b"\0tail")
 
     sweep(tmp_path, Redactor())
 
-    assert (tmp_path / "data.db").read_bytes() == b"\0" * 1_048_570 + b"*" * len(CANARY) + b"\0tail"
+    assert (tmp_path / "data.db").read_bytes() == start + b"*" * len(CANARY) + b"\0tail"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET /a?x=\0\0 password=canary-of-the-sweep",
+        b"pass\0word=canary-of-the-sweep",
+        b"\xff\xfe\xed\xa0\x80 token: canary-of-the-sweep",
+        b"\x1b[32mpassword\x1b[0m=\x1b[1mcanary-of-the-sweep\x1b[0m",
+    ],
+)
+def test_odd_bytes_hide_nothing_in_a_log(tmp_path: Path, line: bytes) -> None:
+    log = tmp_path / "service.log"
+    log.write_bytes(b"\0begin\n" + line + b"\nend\xfe\n")
+
+    sweep(tmp_path)
+
+    clean = log.read_bytes()
+    assert CANARY.encode() not in clean
+    assert clean.startswith(b"\0begin\n")
+    assert clean.endswith(b"\nend\xfe\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_log_in_utf_16_stays_one(tmp_path: Path, encoding: str) -> None:
+    log = tmp_path / "service.log"
+    log.write_bytes(f'begin\r\n{{"pässword": 1, "p\\u0061ssword": "{CANARY}"}}\r\nend\r\n'.encode(encoding))
+
+    sweep(tmp_path)
+
+    text = log.read_bytes().decode(encoding)
+    assert f'"p\\u0061ssword": "{MASK}"' in text
+    assert text.startswith("begin\r\n")
+    assert text.endswith("\r\nend\r\n")
+
+
+def test_a_key_that_was_cut_takes_nothing_with_it_but_its_own_lines(tmp_path: Path) -> None:
+    key = "-----BEGIN RSA PRIVATE KEY-----\n" + f"{'MIIEowIBAAKCAQEA' * 4}\n" * 3
+    (tmp_path / "service.log").write_text(f"before\n{key}started in 3 ms\nlistening\n")
+
+    sweep(tmp_path)
+
+    assert (tmp_path / "service.log").read_text() == f"before\n{MASK}\nstarted in 3 ms\nlistening\n"
+
+
+def test_a_value_in_the_next_line_is_found_where_blocks_end(tmp_path: Path) -> None:
+    log = tmp_path / "service.log"
+    log.write_text("x" * 16_375 + f"\npassword:\n  {CANARY}\nend\n")
+
+    sweep(tmp_path)
+
+    assert CANARY not in log.read_text()
 
 
 def test_what_was_swept_is_for_its_owner_only_and_links_are_left_alone(tmp_path: Path) -> None:

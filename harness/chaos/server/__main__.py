@@ -75,9 +75,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"toxiproxy-server version {VERSION}\n")
         return 0
     level = _LEVELS.get(os.environ.get("LOG_LEVEL", ""), logging.INFO)
-    logging.basicConfig(level=level, stream=sys.stdout, format="%(levelname)s %(message)s")
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Masking("%(levelname)s %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     _allow_all_descriptors()
     return uvloop.run(_serve(options))
+
+
+class _Masking(logging.Formatter):
+    """Lines of the log without secrets: addresses of upstreams may hold some."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line for a record."""
+        from harness.evidence import masked_text
+
+        return masked_text(super().format(record))
 
 
 def _allow_all_descriptors() -> None:
