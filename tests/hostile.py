@@ -111,6 +111,10 @@ _ENDLESS = {
     "endless": (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n", _PIECE, 0.0),
     "drip": (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x", 0.05),
     "driphead": (b"HTTP/1.1 200 OK\r\nX-Drip: ", b"x", 0.05),
+    "silent": (b"", b"", 0.05),
+    "early": (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 0.0),
+    "continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.0),
+    "chunksize": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"x" * 60_000, 0.0),
     "longhead": (b"HTTP/1.1 200 OK\r\n", b"X-Long: " + b"x" * 60_000 + b"\r\n", 0.0),
 }
 #: Bodies that are whole, and worse than they look.
@@ -119,6 +123,8 @@ _BODIES = {
     "nested": lambda: b'{"a":' * 1100 + b"1" + b"}" * 1100,
     "many": lambda: b"[" + b"[]," * 3_000_000 + b"1]",
 }
+#: Behind the end of these answers comes another one.
+_TWICE = {"nocontent": b"HTTP/1.1 204 No Content\r\n\r\n", "twice": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}
 #: Further headers; `{}` stands for where they lead.
 _HEADERS = {
     "refresh": "Refresh: 0; url={0}\r\nLink: <{0}>; rel=next",
@@ -136,6 +142,9 @@ def _answer(made: Hostile, client: socket.socket, path: str) -> bool:
         client.sendall(head)
         _until_gone(client, piece, pause_s)
         return False
+    if name in _TWICE:
+        client.sendall(_TWICE[name] + _TWICE["twice"])
+        return True
     body = _body(made, name, status)
     headers = _HEADERS.get(name, "").format(made.elsewhere)
     _send(client, body, headers, f"{status or 307} Elsewhere" if name == "redirect" else "200 OK")

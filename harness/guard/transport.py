@@ -230,6 +230,7 @@ class GuardedTransport(httpx.BaseTransport):
                 for chunk in answer.stream:
                     intake.take(chunk)
                 body, inflated = intake.body(), intake.inflated
+            _nothing_behind(answer)
         finally:
             with suppress(httpcore.NetworkError, httpcore.TimeoutException):
                 answer.close()
@@ -238,6 +239,19 @@ class GuardedTransport(httpx.BaseTransport):
         if not inflated and "content-encoding" in headers:
             told.append((b"x-content-encoding", headers["content-encoding"].encode("ascii", "replace")))
         return httpx.Response(answer.status, headers=told, content=body, request=request, extensions=answer.extensions)
+
+
+def _nothing_behind(answer: httpcore.Response) -> None:
+    """Make sure that nothing came behind the end of an answer: the next one on this connection would begin with it.
+
+    Raises:
+        httpcore.RemoteProtocolError: when something did; the connection is not used again.
+    """
+    connection: Any = getattr(getattr(answer.stream, "_stream", None), "_connection", None)
+    behind, _ = connection._h11_state.trailing_data if hasattr(connection, "_h11_state") else (b"", False)
+    if behind:
+        answer.extensions["network_stream"].close()
+        raise httpcore.RemoteProtocolError(f"{len(behind)} bytes came behind the end of the answer: {behind[:60]!r}")
 
 
 @contextmanager

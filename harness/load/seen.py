@@ -7,9 +7,11 @@ from pathlib import Path
 
 from harness.evidence import from_json
 
-__all__ = ["SEEN_VARIABLE", "Seen", "read_seen"]
+__all__ = ["SEEN_VARIABLE", "TIMEOUT_VARIABLE", "Seen", "read_seen"]
 
 SEEN_VARIABLE = "HARNESS_LOAD_SEEN"
+#: How long one exchange may take, in seconds.
+TIMEOUT_VARIABLE = "HARNESS_LOAD_TIMEOUT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

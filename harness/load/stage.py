@@ -13,7 +13,7 @@ from pydantic import Field
 from harness.errors import InfrastructureError, UsageError
 from harness.evidence import Artifact, StageResult
 from harness.guard import INCIDENTS_FILE, Guarded, guarded_module
-from harness.load.seen import SEEN_VARIABLE, read_seen
+from harness.load.seen import SEEN_VARIABLE, TIMEOUT_VARIABLE, read_seen
 from harness.pipeline.stage import Environment, Need, StageContext
 from harness.system.children import log_tail
 from harness.system.fields import Duration, Rate, Share, StageSettings, Whole
@@ -195,7 +195,7 @@ def _environment(context: StageContext, settings: LoadSettings) -> dict[str, str
         **{name: str(value) for name, value in own.items() if value is not None},
         "HARNESS_LOAD_SEED": str(context.seed),
         "HARNESS_LOAD_WARMUP": str(settings.warmup),
-        "HARNESS_LOAD_TIMEOUT": str(settings.request_timeout),
+        TIMEOUT_VARIABLE: str(settings.request_timeout),
         "HARNESS_LOAD_IN_FLIGHT": str(settings.max_in_flight),
         "HARNESS_LOAD_ENTRY": context.system.entry,
         "HARNESS_LOAD_BASE_URLS": ",".join(f"{n}={url}" for n, url in context.addresses.items()),

@@ -58,9 +58,18 @@ def _on_request(**_: Any) -> None:
     _requests[bool(getattr(gevent.getcurrent(), "is_starting", False))] += 1
 
 
+def _fresh_timers() -> None:
+    """A timer counts from the loop's own idea of now, which is old after a long start: the run would end early."""
+    original = gevent.spawn_later
+
+    def spawn_later(seconds: float, *arguments: Any, **named: Any) -> Any:
+        gevent.get_hub().loop.update_now()
+        return original(seconds, *arguments, **named)
+
+    gevent.spawn_later = spawn_later
+
+
 def _on_start(**_: Any) -> None:
-    # A timer counts from the loop's own idea of now, which is old after a long start: the run would end early.
-    gevent.get_hub().loop.update_now()
     _times["start"] = time.monotonic()
 
 
@@ -84,6 +93,7 @@ def _leave(**_: Any) -> None:
 watch_requests()
 watch_geventhttpclient()
 bound_answers()
+_fresh_timers()
 keep_apart()
 telling.tell_what_is_sent()
 telling.watch_geventhttpclient()

@@ -144,6 +144,8 @@ class User:
     steps: list[Step] = field(default_factory=list)
     _answers: list[tuple[str, Response]] = field(default_factory=list, init=False, repr=False)
     _last: tuple[object | None, Response] | None = field(default=None, init=False, repr=False)
+    #: What went wrong and not well since, by the line that asked: a journey may catch that, and try the same again.
+    _open: dict[tuple[str, int], str] = field(default_factory=dict, init=False, repr=False)
 
     def request(
         self,
@@ -173,7 +175,7 @@ class User:
         base = self.base_urls.get(service or self.entry)
         if base is None:
             known = ", ".join(n for n in self.base_urls if n) or "none"
-            raise JourneyFailed(f"{label}: nobody said where {service or self.entry} is; known: {known}")
+            raise self._failed(label, f"nobody said where {service or self.entry} is; known: {known}")
         url = self._address(base, path, label)
         sent = {
             "traceparent": f"00-{self.trace_id}-{secrets.token_hex(8)}-01",
@@ -188,13 +190,13 @@ class User:
             )
         except UninvitedError as error:
             report(Incident(Kind.UNINVITED, url, str(error), label))
-            raise JourneyFailed(f"{label}: {error}") from error
+            raise self._failed(label, str(error)) from error
         except Exception as error:  # each transport has its own errors; all mean that no answer came
             said = f"{type(error).__name__}: {error}"
             if "Timeout" in type(error).__name__:
                 said = f"no answer within {self.timeout_s:g} s"
             self._record(label, method, url, 0, begun, at, json, said, "", sent, expect)
-            raise JourneyFailed(f"{label}: {said}") from error
+            raise self._failed(label, said) from error
         self._last = (json, response)
         self._answers = [*self._answers[1 - _REMEMBERED :], (f"the answer to {label}", response)]
         wrong = not _accepted(response.status_code, expect)
@@ -213,7 +215,8 @@ class User:
             expect,
         )
         if wrong:
-            raise JourneyFailed(f"{label}: {error_text}: {response.text[:300]}")
+            raise self._failed(label, f"{error_text}: {response.text[:300]}")
+        self._settled()
         return response
 
     def get(self, path: str, **options: Any) -> Response:
@@ -233,9 +236,27 @@ class User:
         return self.request("DELETE", path, **options)
 
     def check(self, condition: object, message: str) -> None:
-        """Fail the journey with `message` unless `condition` holds."""
+        """Fail the journey with `message` unless `condition` holds.
+
+        A journey may catch that and look again: when the same line goes well in the end, it has gone well.
+        """
         if not condition:
-            raise JourneyFailed(message)
+            raise self._failed("", message)
+        self._settled()
+
+    @property
+    def unsettled(self) -> str:
+        """What went wrong, in one line, and was not tried again until it went well; empty when there is no such thing."""
+        return next(iter(self._open.values()), "")
+
+    def _failed(self, label: str, what: str) -> JourneyFailed:
+        text = f"{label}: {what}" if label else what
+        self._open[_asking_line()] = text
+        return JourneyFailed(text)
+
+    def _settled(self) -> None:
+        if self._open:
+            self._open.pop(_asking_line(), None)
 
     def _record(
         self,
@@ -264,14 +285,14 @@ class User:
             JourneyFailed: when it leads away from the service, or the walk goes round in circles.
         """
         if len(self.steps) >= _MOST_REQUESTS:
-            raise JourneyFailed(f"{label}: not sent, as this walk has made {_MOST_REQUESTS} requests already")
+            raise self._failed(label, f"not sent, as this walk has made {_MOST_REQUESTS} requests already")
         try:
             return address(base, str(path))
         except LeadsAwayError as error:
             sent_by = self._who_named(str(path))
             report(Incident(Kind.UNINVITED, str(path), f"{error}; it was not followed", label, sent_by))
             by = f", as {sent_by} has it" if sent_by else ""
-            raise JourneyFailed(f"{label}: not sent: {error}{by}") from None
+            raise self._failed(label, f"not sent: {error}{by}") from None
 
     def _who_named(self, path: str) -> str:
         """Which answer a path comes from; empty when none of the last ones holds it."""
@@ -290,6 +311,14 @@ class User:
         if self._last and self.steps and not self.steps[-1].error:
             sent, response = self._last
             self.steps[-1] = replace(self.steps[-1], request_body=_body(sent), response_body=response.text[:2000])
+
+
+def _asking_line() -> tuple[str, int]:
+    """The line of the project's code that asked: file and number."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
 
 
 def _body(sent: object | None) -> str:
@@ -405,7 +434,8 @@ def run_journey(journey: Journey, user: User) -> str:
     """Walk a journey once.
 
     Returns:
-        What went wrong, in one line; empty when nothing did. An error of the journey's own code counts as wrong.
+        What went wrong, in one line; empty when nothing did. An error of the journey's own code counts as wrong, and so does
+        a failure that it caught, unless the same step went well afterwards.
     """
     try:
         journey.function(user)
@@ -415,4 +445,6 @@ def run_journey(journey: Journey, user: User) -> str:
     except (Exception, SystemExit) as error:  # the journey's own code: a KeyError on an answer fails it, and it alone
         user.keep_last_answer()
         return f"{type(error).__name__}: {error}"
-    return ""
+    if user.unsettled:
+        user.keep_last_answer()
+    return user.unsettled

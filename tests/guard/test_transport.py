@@ -56,6 +56,13 @@ def test_a_client_that_follows_redirects_does_not_get_away(service: Hostile, sta
         client.get(f"{service.url}/redirect/{status}")
 
 
+@pytest.mark.parametrize("path", ["nocontent", "twice"])
+def test_what_comes_behind_an_answer_is_not_the_next_one(client: httpx.Client, service: Hostile, path: str) -> None:
+    with pytest.raises(httpx.RemoteProtocolError, match="bytes came behind the end of the answer"):
+        client.get(f"{service.url}/{path}")
+    assert client.get(f"{service.url}/ok").json() == {"ok": True}
+
+
 @pytest.mark.parametrize("path", ["drip", "driphead"])
 def test_an_answer_byte_by_byte_is_over_when_its_time_is(client: httpx.Client, service: Hostile, path: str) -> None:
     begun = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import anyio
@@ -30,7 +31,7 @@ warmup = "200ms"
 request_timeout = "1s"
 max_lateness = "60s"
 max_error_rate = "100%"
-users = 2
+users = {users}
 """
 ARRIVALS = """
 from pathlib import Path
@@ -56,9 +57,11 @@ def nothing_is_heard_elsewhere(elsewhere: Listener) -> Iterator[None]:
     assert elsewhere.heard == []
 
 
-def run(tmp_path, service: Hostile, locustfile: str = ARRIVALS, journeys: str = "", runtime: str = "") -> StageResult:
+def run(
+    tmp_path, service: Hostile, locustfile: str = ARRIVALS, journeys: str = "", runtime: str = "", users: int = 2
+) -> StageResult:
     files = {"locustfile.py": locustfile, "journeys.py": JOURNEYS + journeys}
-    project = write_project(tmp_path / "project", TOML.format(url=service.url, runtime=runtime), files)
+    project = write_project(tmp_path / "project", TOML.format(url=service.url, runtime=runtime, users=users), files)
     return anyio.run(LoadStage().run, make_context(project, LoadStage(), [], addresses={"tiny": service.url}))
 
 
@@ -156,6 +159,26 @@ def test_no_answer_to_locust_s_own_users_takes_the_memory_of_the_machine(tmp_pat
 
     log = (tmp_path / "project/.harness/runs/test/load/locust.log").read_text()
     assert "/bomb" in "".join(f.title for f in result.findings) + log
+    assert peak.mb < 500
+
+
+NEVER = ("silent", "drip", "driphead", "longhead", "early", "continue", "chunksize")
+
+
+@pytest.mark.parametrize("kind", ["HttpUser", "FastHttpUser"])
+def test_requests_that_are_never_answered_are_counted_as_failed_and_stop_nobody_else(tmp_path, kind: str) -> None:
+    task = (
+        f"    paths = iter({('ok', *NEVER)})\n    def on_start(self):\n        self.path = next(self.paths)\n"
+        "    @task\n    def go(self):\n        self.client.get('/' + self.path)\n"
+    )
+    with hostile("/") as service, watched_memory() as peak:
+        run(tmp_path, service, USER.format(kind=kind) + task, users=8)
+
+    stats = json.loads((tmp_path / "project/.harness/runs/test/load/locust-stats.json").read_text())
+    told = {s["name"]: (s["num_requests"], s["num_failures"]) for s in stats}
+    assert [path for path in NEVER if told[f"/{path}"][1] == 0] == []
+    assert told["/ok"][0] > 1
+    assert told["/ok"][1] == 0
     assert peak.mb < 500
 
 
