@@ -7,7 +7,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, os.cpu_count() * 3 // 2
 # Hundreds of processes are started by a run of the tests: each would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test drill hostile lint bench pins clean
+.PHONY: help setup run test tests drill hostile lint bench pins clean
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -23,7 +23,10 @@ setup: .venv/.ready ## Build .venv with pinned, hash-checked dependencies
 run: setup ## Run the whole pipeline on the record shop; report in out/report.html
 	$(BIN)/harness run --out out $(ARGS)
 
-test: setup lint ## Lint, type-check and test the harness and the record shop
+test: setup ## Lint, type-check and test the harness and the record shop
+	@$(MAKE) --no-print-directory -j2 lint tests
+
+tests: setup
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 drill: setup ## Plant every known defect in the record shop, also those `make test` leaves out
