@@ -5,7 +5,7 @@ document is had; `sockets` and `child` hold everything else in a process of ours
 step in for.
 """
 
-from harness.guard.child import Guarded, enter, guarded_module, unsteered
+from harness.guard.child import Guarded, enter, guarded_module
 from harness.guard.incidents import INCIDENTS_FILE, Incident, Kind, read_incidents, report
 from harness.guard.limits import LIMITS, Answer, Intake, Limits, TooMuchError, parse_json
 from harness.guard.places import Invitation, Place, UninvitedError, is_loopback, normal_host, place_of
@@ -35,6 +35,5 @@ __all__ = [
     "read_incidents",
     "report",
     "same_origin",
-    "unsteered",
     "without_credentials",
 ]

@@ -18,7 +18,7 @@ from pathlib import Path
 from harness.guard.incidents import Incident, Kind, report, report_to
 from harness.guard.places import Invitation, Place
 
-__all__ = ["GUARD_VARIABLE", "PROXY_VARIABLES", "Guarded", "enter", "guarded_module", "main", "unsteered"]
+__all__ = ["GUARD_VARIABLE", "PROXY_VARIABLES", "Guarded", "enter", "guarded_module", "main"]
 
 GUARD_VARIABLE = "HARNESS_GUARD"
 _ARGUMENTS_VARIABLE = "HARNESS_GUARD_ARGUMENTS"
@@ -28,7 +28,7 @@ PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 #: Credentials nobody named here.
 _UNASKED = {"NETRC": os.devnull}
 #: Variables by which a shell, or a CI job, steers a tool for purposes of its own: who its master is, what it leaves out.
-_STEERING = ("LOCUST_", "GEVENT_", "PYTEST_ADDOPTS", "PYTEST_PLUGINS")
+_STEERING = ("LOCUST_", "GEVENT_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Guarded:
             _ARGUMENTS_VARIABLE: json.dumps(self.confidential),
             **dict.fromkeys(spelt for n in PROXY_VARIABLES for spelt in (n, n.upper())),
             **_UNASKED,
-            **unsteered(),
+            **dict.fromkeys(name for name in os.environ if name.startswith(_STEERING)),
         }
 
     @classmethod
@@ -75,11 +75,6 @@ class Guarded:
         places = frozenset(Place(host, port) for host, port in told["places"])
         invitation = Invitation(places, frozenset(told["hosts"]), told["loopback"], frozenset(told["sockets"]))
         return cls(invitation, Path(told["incidents"]), told["memory_bytes"])
-
-
-def unsteered() -> dict[str, None]:
-    """What to take out of the environment of a tool, so that it does what the project says and nothing else."""
-    return dict.fromkeys(name for name in os.environ if name.startswith(_STEERING))
 
 
 def enter() -> Guarded | None:

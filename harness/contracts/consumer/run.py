@@ -17,7 +17,6 @@ from harness.contracts.pacts import InteractionKind, Pact, same
 from harness.contracts.sources import FolderSource
 from harness.errors import InfrastructureError
 from harness.evidence import Finding, Measure, Place, Severity, StageResult, Status
-from harness.guard import unsteered
 from harness.system.children import ChildResult, log_tail, run_child
 
 if TYPE_CHECKING:
@@ -109,7 +108,6 @@ async def _run_pytest(context: StageContext, settings: ConsumerSettings, suite: 
         cwd=context.root,
         log=context.directory / "pytest.log",
         time_limit_s=max(settings.time_limit - _MARGIN_S, 1.0),
-        env=unsteered(),
     )
     records = read(report)
     return _Run(
