@@ -62,7 +62,8 @@ _WEBHOOK = re.compile(
 _BOT = re.compile(rf"api\.telegram\.org(?:{_SLASH}file)?+{_SLASH}bot([^\s\"'<>\\?#/]++)")
 _TELEGRAM = re.compile(r"(?<=\d{8}):(AA[\w-]{30,}+)")
 _ORACLE = re.compile(
-    r"(?i)(?:jdbc:oracle:\w{1,10}:|sqlplus[ \t](?:-\w[ \t]++)*+)[^/\s@\"']{0,80}+/([^\s\"'@]++(?:@(?=[^\s\"'@]*@)[^\s\"'@]*+)*+)"
+    r"(?i)(?:jdbc:oracle:\w{1,10}:|sqlplus[ \t](?:-\w[ \t]++)*+)[^/\s@\"']{0,80}+/"
+    r"((?:[^\s\"'@\\]|\\++(?![\"'nrt]))++(?:@(?=[^\s\"'@]*@)(?:[^\s\"'@\\]|\\++(?![\"'nrt]))*+)*+)"
 )
 
 

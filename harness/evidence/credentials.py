@@ -63,6 +63,11 @@ _SCHEMES = _words("bearer basic digest token apikey negotiate ntlm hawk dpop hma
 #: Words in the names of cookies that say who somebody is.
 _SESSION = re.compile(r"(?i)sess|(?<![a-z])sid(?![a-z])|(?<![a-z])auth|remember|login|identity")
 #: What a path has ids of: those of a bank, say, which are no secret.
+#: What a random part of a path does that stands behind one of these: whoever has the link is let in.
+_LETS_IN = re.compile(
+    r"(?i)(?:password[-_]?)?reset|verify|verification|verify-?email|confirm(?:ation)?|activat(?:e|ion)|invit(?:e|ation)s?"
+    r"|magic(?:-?links?)?|callback|share[ds]?|sessions?|unsubscribe|log-?in|sign-?in|otp|keys|api-?keys|hooks|webhooks|services"
+)
 _RESOURCES = re.compile(r"(?i)authori[sz]ations?")
 _ROUTE = re.compile(r"(?i)oauth2.*|v\d.*")
 _ENTRY = re.compile(r"([^&;=\s]+)=([^&;\s]*)")
@@ -116,7 +121,8 @@ class Credentials:
         path, _, query = target.partition("#")[0].partition("?")
         segments = [unquote(s) for s in re.split(r"[/;]", path.partition("://")[2] or path)]
         for before, segment in pairwise(segments):
-            if self.is_secret(before) and _looks_random(segment) and not _RESOURCES.fullmatch(before):
+            named = self.is_secret(before) or _LETS_IN.fullmatch(before)
+            if named and _looks_random(segment) and not _RESOURCES.fullmatch(before):
                 yield from _told(before, segment)
         yield from self.of_form(path if ";" in path else "")
         yield from self.of_form(query)

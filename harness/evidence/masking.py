@@ -37,8 +37,8 @@ _LIMITS: Mapping[str, int] = {
     "command": 10_000,
     "key": 1_000,
 }
-#: What a file is called is no text: with another name it would not be found again.
-_AS_IT_IS = frozenset({"kind", "path", "directory", "run_id"})
+#: What a file is called is no text, and neither is a stage or a rule: with another name it would not be found again.
+_AS_IT_IS = frozenset({"kind", "path", "directory", "run_id", "stage", "rule"})
 _REDACTOR = Redactor()
 
 
@@ -62,7 +62,7 @@ def _of(value: Any, name: str, redactor: Redactor) -> Any:
     if isinstance(value, str):
         return _key(value, redactor) if name == "key" else masked_text(value, _LIMITS.get(name, _LONGEST), redactor)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        found = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        found = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.name not in _names_of(value)}
         changed = {n: new for n, old in found.items() if (new := _of(old, n, redactor)) is not old and new != old}
         return dataclasses.replace(value, **changed) if changed else value
     if isinstance(value, Mapping):
@@ -70,6 +70,11 @@ def _of(value: Any, name: str, redactor: Redactor) -> Any:
     if isinstance(value, tuple | list):
         return type(value)(_of(v, name, redactor) for v in value)
     return value
+
+
+def _names_of(value: Any) -> frozenset[str]:
+    """Fields of a value by which others know it."""
+    return getattr(type(value), "KNOWN_BY", frozenset())
 
 
 def _key(text: str, redactor: Redactor) -> str:

@@ -107,6 +107,14 @@ class Redactor:
         names = self._own.names | self._shared.names if self._own.names else self._shared.names
         return bool(names) and plain_name(name) in names
 
+    def found(self, text: str) -> Iterator[str]:
+        """What would be masked in a text by its name or its shape: secrets inside of something longer."""
+        reading = Reading(text)
+        spans = [span for shape in SHAPES for span in shapes(shape, reading)]
+        for is_there, find in CARRIERS:
+            spans += find(reading.text, self.is_secret) if is_there(reading.lower) else ()
+        yield from (reading.text[start:end] for start, end, _ in spans)
+
     def may_hold(self, text: str) -> bool:
         """Whether there may be a secret in a text, at a glance: often where there is none, never the other way round."""
         return self._may_have_names(text) or self.values(text) != text

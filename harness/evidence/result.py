@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar
 
 from harness.evidence.finding import Finding, Severity
 from harness.evidence.measure import Measure
@@ -54,6 +55,8 @@ class StageResult:
         duration_s: wall time in seconds.
         usage_error: whether the reason is a mistake the user can mend (exit code 2).
     """
+
+    KNOWN_BY: ClassVar[frozenset[str]] = frozenset({"name"})
 
     name: str
     status: Status

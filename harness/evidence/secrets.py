@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from html.entities import codepoint2name
+from itertools import takewhile
 from urllib.parse import unquote, urlsplit
 
 from harness.evidence._jsontext import MASK, Strings, bare_number
@@ -56,6 +57,10 @@ _HEX_DIGITS = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)
 _HEX_GROUPS = (b"00:00:00:00", b"00 00 00 00", b"00-00-00-00", b"0x00, 0x00", b"0x00,0x00")
 _HEX_APART = r"(?:[: \-]|,? ?0[xX])"
 _NUMBER = re.compile(r"[-+0-9.eE]+")
+#: A word as anybody writes it, or a day: as a password it protects nothing, and masked wherever it stands it hides a report.
+_ORDINARY = re.compile(r"[^\W\d_]{1,12}|\d{4}-\d\d-\d\d")
+#: Text is cut, and a cut goes through a secret: as much of its beginning is masked alone, in characters and as a share.
+_BEGINNING, _BEGINNING_SHARE = 12, 3
 _ALNUM = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -71,21 +76,36 @@ class Known:
         anchor: what stands in the text as it is, however the rest is encoded; empty when there is no such part.
         number: whether it may stand in JSON without quotes.
         apart: whether it is hex with something between the bytes, which few texts have (`has_hex_apart`).
+        whole: the value, when it is looked for by how it begins.
     """
 
     anchor: str
     pattern: str
     number: bool = False
     apart: bool = False
+    whole: str = ""
 
     def spans(self, text: str) -> Iterator[Span]:
         """Where the value stands in a text."""
         if self.anchor not in text:
             return
+        if self.whole:
+            yield from self._beginnings(text)
+            return
         strings = Strings(text)
         for match in _compiled(self.pattern).finditer(text):
             bare = self.number and bare_number(text, *match.span(), strings)
             yield (*match.span(), f'"{MASK}"' if bare else MASK)
+
+    def _beginnings(self, text: str) -> Iterator[Span]:
+        place = text.find(self.anchor)
+        while place >= 0:
+            pairs = zip(self.whole, text[place : place + len(self.whole)], strict=False)
+            length = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+            length = len(self.whole[:length].rstrip("\\"))  # half of an escape would break the JSON it stands in
+            if length:
+                yield place, place + length, MASK
+            place = text.find(self.anchor, place + len(self.anchor))
 
 
 def has_hex_apart(text: str) -> bool:
@@ -106,9 +126,11 @@ class Secrets:
         self.known: tuple[Known, ...] = ()
 
     def remember(self, *values: str) -> None:
-        """Mask these values from now on; short and trivial ones are ignored."""
+        """Mask these values from now on; short and trivial ones, and words of a language, are ignored."""
         for value in {v.strip() for v in values} - self._values.keys():
             if len(value) < _SHORTEST or value.lower() in _TRIVIAL or value in MASK or value in self._spared:
+                continue
+            if _is_word(value):
                 continue
             self._values[value] = _ways_of(value)
             self._order()
@@ -164,6 +186,11 @@ class Secrets:
         self.known = tuple(w for v in sorted(self._values, key=len, reverse=True) for w in self._values[v])
 
 
+def _is_word(value: str) -> bool:
+    written = value.islower() or value.istitle() or value.isupper() or not value[0].isalpha()
+    return written and _ORDINARY.fullmatch(value) is not None
+
+
 @lru_cache(maxsize=8192)
 def plain_name(name: str) -> str:
     """A name without case and separators."""
@@ -174,6 +201,14 @@ def _ways_of(value: str) -> tuple[Known, ...]:
     """The ways a value is looked for: as text in any mixture of encodings, as hex, and in base64 at each alignment."""
     raw = value.encode("utf-8", "surrogatepass")
     ways = [_as_text(value)]
+    start = max(_BEGINNING, len(value) // _BEGINNING_SHARE)
+    if len(value) > start:
+        ways.append(Known(value[:start], "", whole=value))
+    if not value.isascii():  # bytes as Python, C and many tools print them
+        ways += [
+            Known("", r"\\{1,15}" + r"\\{1,15}".join(f"x(?i:{byte:02x})" for byte in raw)),
+            Known("", "".join(rf"\\{{1,15}}{byte:03o}" if byte > 127 else re.escape(chr(byte)) for byte in raw)),
+        ]
     if len(raw) > _SHORTEST:
         ways += [Known(h, h) for h in dict.fromkeys((raw.hex(), raw.hex().upper()))]
         ways.append(Known("", _HEX_APART.join(f"(?i:{byte:02x})" for byte in raw), apart=True))
@@ -204,7 +239,7 @@ def _base64_cores(raw: bytes) -> list[str]:
 def _as_text(value: str) -> Known:
     body = "".join(map(_character, value))
     # Backslashes before it go with it: to leave half of an escape would break the JSON it stands in.
-    start = r"(?<!\\)\\*+" if value[0] != "\\" else ""
+    start = r"(?<!\\)\\*" if value[0] != "\\" else ""
     if _NUMBER.fullmatch(value):
         return Known(value if _ALNUM.fullmatch(value) else "", rf"(?<![\w.+\-]){body}(?![\w.])", number=True)
     if len(value) < _WORD_ONLY and _ALNUM.fullmatch(value):
@@ -229,6 +264,7 @@ def _character(char: str) -> str:
     units = char.encode("utf-16-be", "surrogatepass")
     ways.append("".join(rf"\\{{1,15}}u(?i:{units[i : i + 2].hex()})" for i in range(0, len(units), 2)))
     point = ord(char)
+    ways.append("".join(rf"\\{{1,15}}x(?i:{byte:02x})" for byte in bytes_))
     ways.append(rf"&(?:amp;)?(?:#0*{point}|#[xX]0*(?i:{point:x})|{codepoint2name.get(point, 'apos')});")
     if char == "\\":
         ways.append(r"\\{1,16}")

@@ -32,6 +32,8 @@ _LONG_LINE, _SHOWN = 200_000, 20_000
 #: Processor time that one sweep may take to look closely, in seconds.
 _PATIENCE_S = 10.0
 _IN_MEMORY = 8 * 1024 * 1024
+#: The longest file that is kept whole.
+_LARGEST = 100_000_000
 _DOCUMENTS = {".json", ".xml", ".html", ".har", ".yaml", ".yml", ".toml"}
 #: How much of a file says what it is.
 _START = 8192
@@ -109,6 +111,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _sweep_file(path: Path, broom: _Broom) -> None:
+    _shorten(path)
     with path.open("rb") as source:
         start = source.read(_START)
         source.seek(0)
@@ -125,6 +128,19 @@ def _sweep_file(path: Path, broom: _Broom) -> None:
                 _rewrite(path, done, chain((clean,), rest))
                 return
             done += len(block)
+
+
+def _shorten(path: Path) -> None:
+    """Cut what nobody reads, and nobody could look through: a program may print without end."""
+    size = path.stat().st_size
+    if size <= _LARGEST:
+        return
+    with path.open("r+b") as file:
+        file.seek(_LARGEST)
+        kept = _LARGEST + len(file.readline(_LINE))
+        file.truncate(min(kept, size))
+        file.seek(0, os.SEEK_END)
+        file.write(f"\n[{size - kept:,} bytes left out: a file is kept up to {_LARGEST // 1_000_000} MB]\n".encode())
 
 
 def _is_binary(start: bytes) -> bool:

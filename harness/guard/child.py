@@ -23,6 +23,8 @@ __all__ = ["GUARD_VARIABLE", "PROXY_VARIABLES", "Guarded", "enter", "guarded_mod
 GUARD_VARIABLE = "HARNESS_GUARD"
 _ARGUMENTS_VARIABLE = "HARNESS_GUARD_ARGUMENTS"
 _MEMORY_BYTES = 2_000_000_000
+#: A file that a guarded process writes, its log included, may become this large: who prints without end would fill the disk.
+_FILE_BYTES = 500_000_000
 #: A proxy of the environment is for the outside; what a stage sends goes straight to the system, or nowhere.
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 #: Credentials nobody named here.
@@ -86,7 +88,8 @@ def enter() -> Guarded | None:
     if guarded is None:
         return None
     report_to(guarded.incidents)
-    _limit_memory(guarded.memory_bytes)
+    _limit("RLIMIT_DATA", guarded.memory_bytes)
+    _limit("RLIMIT_FSIZE", _FILE_BYTES)
     watch_sockets(guarded.invitation, named_by)
     before = threading.excepthook
 
@@ -100,13 +103,16 @@ def enter() -> Guarded | None:
     return guarded
 
 
-def _limit_memory(size: int) -> None:
+def _limit(what: str, size: int) -> None:
     if not size:
         return
-    with suppress(ImportError, ValueError, OSError):  # a system without this limit, or with a lower one already
+    with suppress(ImportError, AttributeError, ValueError, OSError):  # a system without it, or with a lower one already
         import resource
 
-        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+        limit = getattr(resource, what)
+        _, hard = resource.getrlimit(limit)
+        most = size if hard == resource.RLIM_INFINITY else min(size, hard)
+        resource.setrlimit(limit, (most, most))
 
 
 def guarded_module(module: str, *arguments: str, first: Iterable[str] = ()) -> list[str]:

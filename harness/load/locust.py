@@ -32,7 +32,7 @@ from locust.runners import LocalRunner, WorkerRunner
 
 from harness.errors import UsageError
 from harness.load import workers
-from harness.load.recorder import Recorder, Walk, error_kind
+from harness.load.recorder import Recorder, Walk, error_kind, error_text
 from harness.load.result import LoadResult
 from harness.load.transport import PooledTransport
 from harness.system.arrivals import Arrival, ArrivalKind, schedule
@@ -126,6 +126,7 @@ class _Generator:
         self._begun_wall, self._begun = time.time(), time.perf_counter()
         names = [j.name for j in self._journeys if j.weight > 0]
         self._recorder = Recorder(names, begun=self._begun_wall, warmup_s=self._warmup)
+        self._first_errors: dict[str, str] = {}
         mine, of = self._share
         for arrival in schedule(self._journeys, rate=self._rate, kind=self._kind, seed=self._seed):
             if arrival.offset_s >= self._run_time or halt.is_set():
@@ -198,6 +199,10 @@ class _Generator:
             steps=tuple(user.steps) if user else (),
         )
 
+    def _error(self, sample: Sample) -> str:
+        """The first error of its kind: Locust keeps each text it is told."""
+        return self._first_errors.setdefault(error_kind(sample), error_text(sample))
+
     def _report(self, walk: Walk) -> None:
         self._recorder.add(walk)
         workers.pass_on(self._environment, walk)
@@ -217,7 +222,7 @@ class _Generator:
             name=sample.journey,
             response_time=sample.duration_ms,
             response_length=0,
-            exception=None if sample.ok else JourneyFailed(error_kind(sample)),
+            exception=None if sample.ok else JourneyFailed(self._error(sample)),
             context={},
         )
 

@@ -24,10 +24,11 @@ from harness.system.drive import Sample
 if TYPE_CHECKING:
     from hdrh.histogram import HdrHistogram
 
-__all__ = ["Recorder", "Walk", "error_kind"]
+__all__ = ["Recorder", "Walk", "error_kind", "error_text"]
 
 _VOLATILE = re.compile(r"\b[0-9a-fA-F]{8}[0-9a-fA-F-]*\b|\b\d+\b")
 _KEPT_ERRORS = 20
+_LONGEST_ERROR = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,16 @@ class Walk:
 
 def error_kind(sample: Sample) -> str:
     """One line that is equal for walks that failed alike: ids and counts in it would make each failure its own kind."""
+    text = error_text(sample)
+    return text if any(s.error for s in sample.steps) else _VOLATILE.sub("…", text)
+
+
+def error_text(sample: Sample) -> str:
+    """What went wrong in one walk, in one line: whole, as a secret in it is recognised only so."""
     step = next((s for s in reversed(sample.steps) if s.error), None)
     if step is not None:
-        return f"{step.name}: {step.error}"[:300]
-    return _VOLATILE.sub("…", sample.error.splitlines()[0] if sample.error else "")[:300]
+        return f"{step.name}: {step.error}"[:_LONGEST_ERROR]
+    return (sample.error.splitlines() or [""])[0][:_LONGEST_ERROR]
 
 
 @dataclass(slots=True)
@@ -57,7 +64,8 @@ class _Counts:
     requests: int = 0
     anything: int = 0
     errors: Counter[str] = field(default_factory=Counter)
-    traces: dict[str, str] = field(default_factory=dict)
+    #: Of each kind of error, the first walk.
+    examples: dict[str, Sample] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -110,7 +118,7 @@ class Recorder:
             counts.failed += 1
             kind = error_kind(sample)
             counts.errors[kind] += 1
-            counts.traces.setdefault(kind, sample.trace_id)
+            counts.examples.setdefault(kind, sample)
         if walk.refused:
             return
         record_ms(counts.latency, sample.duration_ms)
@@ -170,7 +178,8 @@ class Recorder:
             requests=counts.requests,
             anything=counts.anything,
             errors=tuple(
-                ErrorCount(text, n, counts.traces[text]) for text, n in counts.errors.most_common(_KEPT_ERRORS)
+                ErrorCount(error_text(first := counts.examples[kind]), n, first.trace_id)
+                for kind, n in counts.errors.most_common(_KEPT_ERRORS)
             ),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
@@ -30,6 +30,8 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class PlannedStage:
     """One stage as the plan has it; `skip` is the reason it will not run, empty when it will."""
+
+    KNOWN_BY: ClassVar[frozenset[str]] = frozenset({"name", "after", "requires"})
 
     name: str
     title: str

@@ -33,13 +33,16 @@ def remember_system(system: System, env: Mapping[str, str] | None = None) -> Non
     spare((system.name, *system.services, *system.resources))
     remember_names(system.redact)
     remember_names(s.auth.header for s in system.services.values() if s.auth)
-    is_secret = Redactor().is_secret
+    redactor = Redactor()
+    is_secret = redactor.is_secret
     for service in system.services.values():
         remember_url(service.url)
         if service.auth:
             _remember_auth(service.auth.value, env)
-        for name, value in service.env.items():
+        for name, written in service.env.items():
+            value = written.replace("{{", "{").replace("}}", "}")  # as the service has it
             remember_url(value)
+            remember(*redactor.found(value))
             if is_secret(name):
                 remember(value)
     for edge in system.edges:

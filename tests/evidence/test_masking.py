@@ -96,3 +96,11 @@ def test_control_characters_are_shown_and_steer_nothing() -> None:
 
     assert clean.title == "␛[2Jgone<U+009B>31m<U+202E>␍"
     assert clean.detail == "a\tb\nc"
+
+
+def test_stages_and_rules_keep_their_names_whatever_is_secret() -> None:
+    finding = Finding(rule="smoke.failed-9", severity=Severity.ERROR, title="smoke.failed-9 in stage-9")
+    result = StageResult(name="stage-9", status=Status.FAIL, findings=(finding,))
+    clean = masked(result, Redactor(values=["stage-9", "smoke.failed-9"]))
+    assert (clean.name, clean.findings[0].rule) == ("stage-9", "smoke.failed-9")
+    assert "9" not in clean.findings[0].title

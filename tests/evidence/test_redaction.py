@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -250,6 +251,50 @@ def test_a_value_learned_later_is_masked_by_redactors_that_exist() -> None:
     secrets.remember("learned-later-1")
 
     assert redactor.text("learned-later-1") == MASK
+
+
+@pytest.mark.parametrize("word", ["orders", "Customer", "PRODUCTION", "info", "smoke", "2026-11-28"])
+def test_a_word_of_a_language_is_masked_beside_its_name_only(word: str) -> None:
+    secrets = Secrets()
+    secrets.remember(word)
+
+    assert Redactor(secrets=secrets).text(f"password={word}; of the {word}") == f"password={MASK}; of the {word}"
+
+
+ODD = ['ä+Ir9VhV/ß%41"Wuyv6', 'p"w\\x%c3Thg9kB+/= üDyWi', "пароль-4711"]
+WRITTEN: dict[str, Callable[[str], str]] = {
+    "JSON": json.dumps,
+    "JSON in JSON": lambda v: json.dumps(json.dumps({"a": v})),
+    "bytes": lambda v: repr(v.encode()),
+    "each byte": lambda v: "".join(f"\\x{b:02X}" for b in v.encode()),
+    "octal": lambda v: "".join(f"\\{b:03o}" if b > 127 else chr(b) for b in v.encode()),
+    "percent": lambda v: "".join(f"%{b:02x}" for b in v.encode()),
+    "hex": lambda v: v.encode().hex(),
+}
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+@pytest.mark.parametrize("value", ODD)
+def test_a_value_beyond_ascii_is_found_however_it_is_written(value: str, written: str) -> None:
+    text = WRITTEN[written](value)
+    masked = Redactor(values=[value]).text(f"seen {text} there")
+    assert text.strip("\"'b") not in masked
+    assert masked.startswith("seen ")
+    assert masked.endswith(" there")
+    assert len(masked) < len("seen  there") + len(MASK) + 30
+
+
+@pytest.mark.parametrize("kept", [12, 20, 31, 32])
+def test_what_a_cut_leaves_of_a_value_is_masked(kept: int) -> None:
+    value = "aaa6YwRFBTV0qeooBsYk3bGJbbTMEPFx"
+    assert Redactor(values=[value]).text(f"wrong: {value[:kept]}… of {value[:5]}") == f"wrong: {MASK}… of {value[:5]}"
+
+
+def test_secrets_inside_of_something_longer_are_found() -> None:
+    found = Redactor().found(
+        '{"type": "sa", "client_secret": "ROlUfZ7w"} Server=x;Password=t3I9Rxx; https://spMx33@h/1'
+    )
+    assert set(found) >= {"ROlUfZ7w", "t3I9Rxx", "spMx33"}
 
 
 SECRET_NAMES = st.sampled_from(NAMES)

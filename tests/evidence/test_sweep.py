@@ -148,3 +148,16 @@ def test_a_line_nobody_would_read_is_cut(tmp_path: Path) -> None:
     assert text.startswith("begin ")
     assert text.endswith("characters left out\nnext line\n")
     assert "canary" not in text
+
+
+def test_a_file_without_end_is_cut_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.evidence.sweep._LARGEST", 1_000_000)
+    log = tmp_path / "service.log"
+    log.write_bytes(b"password=canary\n" + b"an ordinary line\n" * 200_000)
+
+    assert sweep(tmp_path, Redactor()) == []
+
+    text = log.read_text()
+    assert len(text) < 1_001_000
+    assert text.startswith(f"password={MASK}\n")
+    assert text.endswith(" bytes left out: a file is kept up to 1 MB]\n")

@@ -220,3 +220,8 @@ def test_variables_that_steer_a_tool_are_taken_away(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, value)
     environment = Guarded(Invitation.to([]), Path("incidents")).environment()
     assert [environment[name] for name in given] == [None] * 3
+
+
+def test_who_prints_without_end_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import harness.guard.child as c, resource\nprint(resource.getrlimit(resource.RLIMIT_FSIZE)[0] <= c._FILE_BYTES)"
+    assert run(tmp_path, code, Invitation.to([])).stdout == "True\n"

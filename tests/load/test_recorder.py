@@ -101,6 +101,11 @@ def test_failures_that_differ_only_in_ids_are_one_kind():
     assert kinds == {"order … is gone"}
 
 
+def test_a_kind_of_failure_is_told_by_its_first_walk_and_whole(tmp_path):
+    result = record(*(walk(i * 0.1, 3, error=f"wanted blue-{i}-horse") for i in range(3)))
+    assert [(e.text, e.count) for j in result.journeys for e in j.errors] == [("wanted blue-0-horse", 3)]
+
+
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0.01, 1.0))
 def test_nearest_rank_is_a_value_of_the_list_that_enough_values_do_not_exceed(values, quantile):
     ordered = sorted(values)

@@ -17,7 +17,7 @@ TOML = """
 name = "shop"
 [services.orders]
 command = ["python", "-m", "orders"]
-env = { DB_PASSWORD = "canary-of-env", CACHE = "redis://u:canary-of-url@127.0.0.1:1" }
+env = { DB_PASSWORD = "canary-{{of}}-env", SA = '{{"client_secret": "canary-inside"}}', REDIS = "redis://u:canary-of-url@h:1" }
 """
 
 
@@ -63,7 +63,7 @@ def test_credentials_of_harness_toml_are_masked_by_value(tmp_path: Path, known: 
     write_project(tmp_path, TOML)
     remember_system(load_project(tmp_path / "harness.toml").system, dict(os.environ))
 
-    assert "canary" not in Redactor(secrets=known).text("canary-of-env and canary-of-url")
+    assert "canary" not in Redactor(secrets=known).text("canary-{of}-env and canary-of-url, canary-inside")
 
 
 @pytest.mark.parametrize(
