@@ -10,7 +10,10 @@ from typing import Any
 
 from harness.evidence.credentials import Credentials, Said, credentials, remember_said
 
-__all__ = ["remember_sent"]
+__all__ = ["UNCUT", "remember_sent"]
+
+#: Has pytest show values whole: of one that is shortened in the middle, neither end would be recognised as part of a secret.
+UNCUT = ("-o", "verbosity_assertions=2")
 
 
 def remember_sent(interaction: Mapping[str, Any]) -> None:

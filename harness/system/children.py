@@ -40,6 +40,8 @@ __all__ = [
 ]
 
 _GRACE_S = 3.0
+#: How long the rest of its output is waited for once a child has ended, in seconds.
+_LAST_WORDS_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,28 +147,46 @@ async def run_child(
         argv, cwd=cwd, log=log, env=env, pipe_stdout=on_line is not None, private=private, channel=channel
     )
     timed_out = False
+    lines = _Lines(process, on_line) if on_line is not None else None
     try:
         with anyio.move_on_after(time_limit_s) as scope:
-            if on_line is not None:
-                await read_lines(process, on_line)
+            if lines is not None:
+                await lines.read()
             await process.wait()
         timed_out = scope.cancelled_caught
     finally:
         with anyio.CancelScope(shield=True):
-            await end_group(process, grace_s)
+            # What it says while it ends counts: what it has learnt to be secret, what it has found.
+            async with anyio.create_task_group() as tasks:
+                if lines is not None:
+                    tasks.start_soon(lines.read)
+                await _end(process, grace_s)
+                # What it has started may hold the pipe open for longer.
+                tasks.cancel_scope.deadline = anyio.current_time() + _LAST_WORDS_S
+            await _close(process)
     return ChildResult(process.returncode or 0, time.monotonic() - begun, timed_out, log)
 
 
 async def read_lines(process: anyio.abc.Process, on_line: Callable[[str], None]) -> None:
     """Hand on each line of a child's piped standard output as it comes, until it ends."""
-    assert process.stdout is not None
-    rest = b""
-    async for chunk in process.stdout:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            on_line(line.decode(errors="replace"))
-    if rest:
-        on_line(rest.decode(errors="replace"))
+    await _Lines(process, on_line).read()
+
+
+class _Lines:
+    """Lines of a child's piped standard output; whoever stops reading in the middle of one may go on later."""
+
+    def __init__(self, process: anyio.abc.Process, on_line: Callable[[str], None]) -> None:
+        assert process.stdout is not None
+        self._stream, self._on_line, self._rest = process.stdout, on_line, b""
+
+    async def read(self) -> None:
+        async for chunk in self._stream:
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            for line in lines:
+                self._on_line(line.decode(errors="replace"))
+        rest, self._rest = self._rest, b""
+        if rest:
+            self._on_line(rest.decode(errors="replace"))
 
 
 async def end_group(process: anyio.abc.Process, grace_s: float | None = _GRACE_S) -> None:
@@ -175,6 +195,11 @@ async def end_group(process: anyio.abc.Process, grace_s: float | None = _GRACE_S
     Args:
         grace_s: how long it may take to end by itself, in seconds; None kills it at once.
     """
+    await _end(process, grace_s)
+    await _close(process)
+
+
+async def _end(process: anyio.abc.Process, grace_s: float | None) -> None:
     if process.returncode is None and grace_s is not None:
         kill_group(process.pid, signal.SIGTERM)
         with anyio.move_on_after(grace_s):
@@ -182,6 +207,9 @@ async def end_group(process: anyio.abc.Process, grace_s: float | None = _GRACE_S
     # Also when the child ended by itself: what it left in its group goes with it.
     kill_group(process.pid, signal.SIGKILL)
     await process.wait()
+
+
+async def _close(process: anyio.abc.Process) -> None:
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             await stream.aclose()

@@ -17,9 +17,15 @@ HARNESS_FOLDER = ".harness"
 #: A variable of the environment in what is sent to a service.
 AUTH_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 #: Names that speak of a secret in an environment, and of anything at all elsewhere.
-_ENDINGS = ("_KEY", "_PASS", "_AUTH")
+_ENDINGS = ("_PASS", "_AUTH")
+#: Last words of names that speak of a secret or of something else: only what looks like one.
+_SPEAKS = re.compile(
+    r"(?i)(?:^|[_\-])(?:keys?|oauth2?|pat|sk|creds?|sas|hmac|salt|pepper|seed|pin|fernet|privkey|license|master|private"
+    r"|webhook(?:[_\-]url)?)\d*$|key$"
+)
 #: Shorter values of the environment are flags and numbers more often than secrets.
 _LONG_ENOUGH = 8
+_MADE_LONG = 24
 _BROKER = ("PACT_BROKER_TOKEN", "PACT_BROKER_USERNAME", "PACT_BROKER_PASSWORD")
 #: Carries the user's own file mode creation mask to the processes of a run.
 _UMASK_VARIABLE = "HARNESS_USERS_UMASK"
@@ -44,6 +50,8 @@ def remember_system(system: System, env: Mapping[str, str] | None = None) -> Non
             remember_url(value)
             remember(*redactor.found(value))
             if is_secret(name):
+                _remember_value(value)
+            elif _may_be_secret(name, value, is_secret):
                 remember(value)
     for edge in system.edges:
         remember_url(edge.url)
@@ -69,8 +77,22 @@ def _remember_auth(value: str, env: Mapping[str, str]) -> None:
 
 def _may_be_secret(name: str, value: str, is_secret: Callable[[str], bool]) -> bool:
     """Whether a variable of the environment holds a credential; paths, such as that of a file with one, are none."""
-    speaks_of_it = is_secret(name) or name.upper().endswith(_ENDINGS)
-    return speaks_of_it and len(value) >= _LONG_ENOUGH and not value.startswith(("/", ".", "~"))
+    if len(value) < _LONG_ENOUGH or value.startswith(("/", ".", "~")):
+        return False
+    if is_secret(name) or name.upper().endswith(_ENDINGS):
+        return True
+    return _SPEAKS.search(name) is not None and _looks_made(value)
+
+
+def _looks_made(value: str) -> bool:
+    """Whether a value is no word or name: letters and digits mixed, or very long."""
+    return len(value) >= _MADE_LONG or (any(map(str.isdigit, value)) and any(map(str.isalpha, value)))
+
+
+def _remember_value(value: str) -> None:
+    """A credential, what is left of it without its scheme, and each of a list."""
+    remember_header(value)
+    remember(*(part for part in re.split(r"[,;\s]+", value) if len(part) >= _MADE_LONG // 2 and _looks_made(part)))
 
 
 def keep_private(root: Path) -> None:

@@ -35,7 +35,9 @@ def known(monkeypatch: pytest.MonkeyPatch) -> secrets.Secrets:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SHOP_API_KEY", "canary-of-the-key"), ("SHOP_KEY", "canary-of-a-key"), ("DB_PASS", "canary-of-pass"),
+    [("SHOP_API_KEY", "canary-of-the-key"), ("SHOP_KEY", "canary-of-a-key-1"), ("GITHUB_PAT", "canary-of-pat-2"),
+     ("HASH_SALT", "canary-of-salt-3"), ("SLACK_WEBHOOK_URL", "https://127.0.0.1/services/canary4"),
+     ("DB_PASS", "canary-of-pass"),
      ("CI_JOB_TOKEN", "canary-of-ci"), ("REGISTRY_AUTH", "canary-of-registry")],
 )  # fmt: skip
 def test_credentials_of_the_environment_are_masked_by_value(
@@ -49,7 +51,14 @@ def test_credentials_of_the_environment_are_masked_by_value(
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PWD", "/srv/shop/orders"), ("SSH_KEY", "~/.ssh/id_ed25519"), ("USE_TOKEN", "true"), ("LANG", "en_US.UTF-8")],
+    [
+        ("PWD", "/srv/shop/orders"),
+        ("SSH_KEY", "~/.ssh/id_ed25519"),
+        ("USE_TOKEN", "true"),
+        ("LANG", "en_US.UTF-8"),
+        ("PRIMARY_KEY", "order_identity"),
+        ("API_MASTER", "payments-service"),
+    ],
 )
 def test_what_is_no_credential_of_the_environment_stays(
     tmp_path: Path, known: secrets.Secrets, name: str, value: str
@@ -82,3 +91,11 @@ def test_what_lets_a_caller_in_is_known_before_any_stage_asks_for_it(
     remember_system(write_project(tmp_path, TOML + auth).system, {"SHOP_LOGIN": "canary-login"})
 
     assert wanted not in Redactor(secrets=known).text(f"it said {value} just so, and {wanted}")
+
+
+def test_each_part_of_a_credential_of_a_service_is_known(tmp_path: Path, known: secrets.Secrets) -> None:
+    env = 'env = { API_KEYS = "canary1of-a-list,canary2of-a-list", LOGIN_TOKEN = "Basic Ym9iOmNhbmFyeTMtaW4tYmFzZTY0" }'
+    toml = '[system]\nname = "shop"\n[services.orders]\ncommand = ["orders"]\n' + env
+    remember_system(write_project(tmp_path, toml).system, {})
+
+    assert "canary" not in Redactor(secrets=known).text("canary1of-a-list or canary2of-a-list, canary3-in-base64")

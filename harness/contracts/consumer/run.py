@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.contracts.confidential import UNCUT
 from harness.contracts.consumer.testlog import CollectionProblem, Published, Replayed, Session, TestEnded, read
 from harness.contracts.consumer.tolerance import tolerance_findings
 from harness.contracts.edges import edge_name
@@ -92,6 +93,7 @@ def _start_from(committed: Path, fresh: Path) -> None:
 async def _run_pytest(context: StageContext, settings: ConsumerSettings, suite: Path, fresh: Path) -> _Run:
     report = context.directory / "tests.ndjson"
     argv = [sys.executable, "-m", "pytest", str(suite.relative_to(context.root)), "-q", "-p", "no:cacheprovider"]
+    argv += UNCUT
     workers = _workers(suite, context.jobs)
     argv += ["-n", str(workers)]
     argv += ["--pact-dir", str(fresh), "--harness-report", str(report)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.contracts.confidential import UNCUT
 from harness.contracts.consumer.testlog import CollectionProblem, TestEnded
 from harness.contracts.consumer.testlog import read as read_tests
 from harness.contracts.provider.emptiness import is_readiness
@@ -124,7 +125,7 @@ async def _pytest(
     invited = Invitation.to([base_url], (*_HERE, *context.system.runtime.allow_targets))
     guarded = Guarded(invited, log.parent / INCIDENTS_FILE, _MAX_MEMORY) if base_url else None
     start = guarded_module("pytest") if guarded else python_module("pytest")
-    argv = [*start, suite, "-m", "scenario", "-q", "-p", "no:cacheprovider", "-n", "0"]
+    argv = [*start, suite, "-m", "scenario", "-q", "-p", "no:cacheprovider", "-n", "0", *UNCUT]
     if not any("schemathesis" in _text(file) for file in (context.root / suite).rglob("*.py")):
         argv += ["-p", "no:schemathesis"]  # its pytest plugin takes two seconds to load
     argv += ["--pact-dir", str(folder / "pacts"), "--harness-report", str(folder / "tests.ndjson")]
