@@ -230,7 +230,7 @@ def test_a_locust_that_is_gone_leaves_no_verdict(tmp_path) -> None:
 
 def test_a_target_that_is_not_invited_is_refused_before_anything_is_asked_there(tmp_path) -> None:
     stage = LoadStage()
-    project = write_project(tmp_path / "project", TOML.format(url="http://shop.example", runtime=""))
+    project = write_project(tmp_path / "project", TOML.format(url="http://shop.example", runtime="", users=2))
 
     assert isinstance(stage, ChecksTargets)
     with pytest.raises(UsageError, match=r"shop\.example"):
