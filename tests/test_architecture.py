@@ -46,8 +46,8 @@ CONTRACTS: dict[str, set[str]] = {
     "usage": {"documents", "compat", "pacts"},
     "difference": {"documents", "compat", "usage", "sources", "pacts"},
     "schema": {"documents", "compat", "usage", "sources", "pacts", "settings"},
-    "consumer": {"sources", "edges", "pacts", "settings"},
-    "provider": {"consumer", "sources", "verified", "edges", "pacts", "patterns", "settings"},
+    "consumer": {"sources", "edges", "pacts", "settings", "confidential"},
+    "provider": {"consumer", "sources", "verified", "edges", "pacts", "patterns", "settings", "confidential"},
 }
 TARGETS = ("target_system", "contracts", "load", "chaos", "synthetic", "tests")
 #: Names of the record shop's services that mean nothing else here.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from harness.chaos.explore.stores.judging import judge_store, store_promise
 from harness.chaos.explore.stores.trying import plan_store_cell, try_store
 from harness.chaos.explore.stores.whereabouts import store_edges, why_not
 from harness.chaos.explore.trying import Effort, try_cell
+from harness.chaos.explore.turnstile import Turnstile
 from harness.chaos.journal import Journal
 from harness.chaos.rig import Rig, proxied_edges
 from harness.errors import StartError, UsageError, did_you_mean
@@ -154,6 +156,7 @@ class Explorer:
     _total: int = 0
     _explored: Explored = field(default_factory=Explored)
     _rounds: Rounds | None = None
+    _turnstile: Turnstile = field(default_factory=Turnstile)
 
     async def explore(
         self, planned: Sequence[tuple[Edge, Failure]], number: int, pairs: Rounds | None = None
@@ -180,9 +183,13 @@ class Explorer:
             await recording(rig)
         log = self.log.with_stem(f"{self.log.stem}-{number}")
         try:
-            async with replica(self.system, rig, root=self.root, seed=self.seed, log=log) as here:
+            async with AsyncExitStack() as stack:
+                async with self._turnstile.among_others():  # it takes as much of the machine as a try does
+                    here = await stack.enter_async_context(
+                        replica(self.system, rig, root=self.root, seed=self.seed, log=log)
+                    )
                 self._explored.failing |= here.failing
-                settler = Settler(partial(self._mend, here))
+                settler = Settler(partial(self._mend, here), self._turnstile)
                 for edge, failure in self._waiting:
                     cell = self._plan(here, edge, failure)
                     if cell is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from harness.chaos.explore.judging import Broken
+from harness.chaos.explore.turnstile import Turnstile
 from harness.system.drive import Sample
 
 __all__ = ["Settler", "Tried"]
@@ -40,16 +41,19 @@ class Settler:
 
     Args:
         mend: makes good what a try has left behind and does not go by itself.
+        turnstile: of all copies.
     """
 
     mend: Callable[[Tried], Awaitable[None]]
+    turnstile: Turnstile = field(default_factory=Turnstile)
     _left: Tried | None = None
 
     async def settle(
         self, attempt: Callable[[], Awaitable[tuple[T, list[Broken]]]], repeated: Callable[[], object]
     ) -> tuple[T, tuple[Broken, ...], tuple[Broken, ...]]:
-        """Try, and where a promise was broken mend and try again.
+        """Try, and where a promise was broken mend and try again: alone, where it is one about time.
 
+        Copies that are at work at once take each other's processors: what was slow among them says little of a service.
         What the last try leaves behind is mended only before the next: there may be none.
 
         Args:
@@ -66,18 +70,21 @@ class Settler:
         if not broken:
             return seen, (), ()
         repeated()
-        again, still = await self._try(attempt)
+        again, still = await self._try(attempt, alone=any(b.timing for b in broken))
         lasting = tuple(b for b in still if _of(b) in _all(broken))
         passing = [b for b in broken if _of(b) not in _all(still)]
         passing += [b for b in still if _of(b) not in _all(broken)]
         return again if still else seen, lasting, tuple(passing)
 
-    async def _try(self, attempt: Callable[[], Awaitable[tuple[T, list[Broken]]]]) -> tuple[T, list[Broken]]:
-        if self._left is not None:
-            await self.mend(self._left)
-        seen, broken = await attempt()
-        self._left = seen
-        return seen, broken
+    async def _try(
+        self, attempt: Callable[[], Awaitable[tuple[T, list[Broken]]]], *, alone: bool = False
+    ) -> tuple[T, list[Broken]]:
+        async with self.turnstile.alone() if alone else self.turnstile.among_others():
+            if self._left is not None:
+                await self.mend(self._left)
+            seen, broken = await attempt()
+            self._left = seen
+            return seen, broken
 
 
 def _of(broken: Broken) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from harness.evidence.grid import Grid, GridCell, GridState
 from harness.system.drive import Sample
 from harness.system.model import Edge, EdgeKind
 
-__all__ = ["Telling"]
+__all__ = ["Telling", "seen_once"]
 
 
 class Telling:
@@ -50,7 +50,7 @@ class Telling:
 
     def _finding(self, result: Result, broken: Broken, severity: Severity) -> Finding:
         cell = result.seen.cell
-        once = "" if severity is Severity.ERROR else "Seen once; tried again at once, the promise was kept.\n"
+        once = "" if severity is Severity.ERROR else f"{seen_once(broken)}\n"
         detail = f"{once}{broken.detail}\n{listed(broken.samples)}" if broken.samples else f"{once}{broken.detail}"
         return Finding(
             rule=f"chaos.promise.{broken.kind}",
@@ -190,6 +190,12 @@ class Telling:
                 yield Measure("chaos.breaker.failures", seen.breaker.failures, "count", labels)
                 if seen.breaker.probe_after_s is not None:
                     yield Measure("chaos.breaker.open", seen.breaker.probe_after_s, "s", labels)
+
+
+def seen_once(broken: Broken) -> str:
+    """What is said of a promise that was broken in one of two tries."""
+    how = "with no other copy at work" if broken.timing else "at once"
+    return f"Seen once; tried again {how}, the promise was kept."
 
 
 def _hidden(seen: Observation) -> bool:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import anyio
+import pytest
 
 from harness.chaos.explore.judging import Broken, Kind
 from harness.chaos.explore.settling import Settler, Tried
+from harness.chaos.explore.turnstile import Turnstile
 from harness.system.drive import Sample
 
 LATE, ODD = Broken(Kind.BUDGET, "late"), Broken(Kind.ANSWER, "odd", key="shop:500")
@@ -95,3 +97,27 @@ def test_what_the_last_try_left_behind_is_mended_before_the_next_thing_is_tried(
     anyio.run(run)
 
     assert mended == [Seen()]
+
+
+@pytest.mark.parametrize(("broken", "crowd"), [(LATE, [True, False]), (ODD, [True, True])])
+def test_what_seemed_slow_is_repeated_alone(broken: Broken, crowd: list[bool]) -> None:
+    """Whether another copy could begin while each try went on."""
+    seen: list[bool] = []
+
+    async def run() -> None:
+        turnstile = Turnstile()
+
+        async def attempt() -> tuple[Seen, list[Broken]]:
+            with anyio.move_on_after(0.05) as scope:
+                async with turnstile.among_others():
+                    pass
+            seen.append(not scope.cancelled_caught)
+            return Seen(), [broken]
+
+        async def mend(_: Tried) -> None:
+            pass
+
+        await Settler(mend, turnstile).settle(attempt, lambda: None)
+
+    anyio.run(run)
+    assert seen == crowd
