@@ -30,7 +30,7 @@ def killed_in_the_middle(bench: Bench, **quick: Any) -> Path:
     """A run whose stage `quick` had ended, and which was killed in the middle of `using`; `late` had not begun."""
     bench.write(GATE, quick={"p99": [100], **quick}, using={"early": ["a", "b"], "litter": True, "hold": True})
     with bench.started("quick", "using", "timed") as run:
-        folder = bench.wait_for_journal('"name":"quick"', '"key":"b"')
+        folder = bench.wait_for_journal('"name":"quick","status"', '"key":"b"')
         wait_for((folder / "using" / "pipe").exists, 10)
         kill(run)
     return folder
@@ -119,7 +119,7 @@ def test_a_run_that_was_cut_short_is_no_baseline(bench: Bench) -> None:
 def test_a_run_that_goes_on_is_shown_as_far_as_it_is_and_nothing_of_it_is_touched(bench: Bench) -> None:
     bench.write(quick={"findings": ["warning"]}, using={"early": ["a"], "litter": True, "hold": True})
     with bench.started("quick", "using") as run:
-        folder = bench.wait_for_journal('"name":"quick"', '"key":"a"')
+        folder = bench.wait_for_journal('"name":"quick","status"', '"key":"a"')
         wait_for((folder / "using" / "pipe").exists, 10)
         before = {str(p) for p in folder.rglob("*")}
 
