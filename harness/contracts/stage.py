@@ -69,6 +69,8 @@ class ConsumerStage:
     name: ClassVar[str] = "consumer"
     title: ClassVar[str] = "consumers against their contracts"
     narrows: ClassVar[tuple[str, ...]] = ()
+    #: Names in its folder that later stages read; secrets are taken out of them when the run ends.
+    hands_on: ClassVar[tuple[str, ...]] = ("pacts",)
     settings: ClassVar[type[StageSettings]] = ConsumerSettings
     after: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ()

@@ -11,7 +11,7 @@ import re
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -59,8 +59,11 @@ _OPEN = (b"{", b"[", b"(", b":", b"|", b">", b"|-", b">-", b",")
 _KEY_LINE = re.compile(rb"-----BEGIN .*|[A-Za-z0-9+/=:,. \-]{0,120}")
 
 
-def sweep(folder: Path, redactor: Redactor | None = None) -> list[str]:
+def sweep(folder: Path, redactor: Redactor | None = None, *, leave: Collection[str] = ()) -> list[str]:
     """Take the secrets out of every file below a folder, and keep others of this machine out of it.
+
+    Args:
+        leave: names in the folder whose files are left as they are, because somebody still works with them.
 
     Returns:
         A line for each file that could not be looked through.
@@ -68,6 +71,8 @@ def sweep(folder: Path, redactor: Redactor | None = None) -> list[str]:
     broom = _Broom(redactor or Redactor())
     problems = []
     for file in _files(folder):
+        if file.relative_to(folder).parts[0] in leave:
+            continue
         try:
             _sweep_file(file, broom)
         except OSError as error:

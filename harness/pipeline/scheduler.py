@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -30,7 +31,7 @@ from harness.pipeline.events import (
 )
 from harness.pipeline.gates import History, apply_gates
 from harness.pipeline.plan import Plan
-from harness.pipeline.registry import load_stage
+from harness.pipeline.registry import load_stage, stage_names
 from harness.pipeline.stage import ChecksTargets, Environment
 from harness.pipeline.worker import WorkRequest, inconclusive
 from harness.system.children import log_tail, python_module, run_child
@@ -38,7 +39,7 @@ from harness.system.config import Project
 from harness.system.guardian import STAGE_VARIABLE, kill_marked
 from harness.system.runtime import ProcessRuntime
 
-__all__ = ["Scheduler"]
+__all__ = ["Scheduler", "hands_on"]
 
 _WORKER_GRACE_S = 8.0
 _SYSTEM = "system"
@@ -158,6 +159,7 @@ class Scheduler:
             with anyio.CancelScope(shield=True):
                 await self._shared.down()
                 await self._sweep(_SYSTEM, *(s.name for s in self._pending()))
+                await self._sweep(*(f"{s.name}/{part}" for s in self.plan.active for part in hands_on(s.name)))
             for stage in self.plan.active:
                 if stage.name not in self.results:
                     self._finish(self._cut_short(stage.name, why))
@@ -298,13 +300,19 @@ class Scheduler:
     async def _sweep(self, *folders: str) -> None:
         """Take secrets out of the files that stages, or the services they used, left; aside, as it may take a moment."""
         for name in folders:
-            for problem in await anyio.to_thread.run_sync(sweep, self.run_directory / name):
+            look = partial(sweep, self.run_directory / name, leave=hands_on(name))
+            for problem in await anyio.to_thread.run_sync(look):
                 self.emit(Note(stage=name, text=problem))
 
     def _finish(self, result: StageResult, gates: tuple[GateOutcome, ...] = ()) -> None:
         result = masked(result)
         self.results[result.name] = result
         self.emit(StageFinished(result=result, gates=gates))
+
+
+def hands_on(stage: str) -> tuple[str, ...]:
+    """Names in a stage's folder that later stages read; empty for what is no stage."""
+    return getattr(load_stage(stage), "hands_on", ()) if stage in stage_names() else ()
 
 
 def _read_event(line: str) -> StageEvent | None:

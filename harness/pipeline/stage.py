@@ -95,6 +95,8 @@ class Stage(Protocol):
     `exclusive`: it measures time, so it runs alone. `environment`: what it wants to find running; a stage that wants the
     system for itself (with proxies, or with other neighbours) says `NONE` and brings up its own with `context.runtime()`.
 
+    A stage whose folder holds what later stages read names that in `hands_on`: it stays as it is until the run ends.
+
     The class itself must be cheap to import: heavy libraries belong inside `run`.
     """
 

@@ -26,6 +26,8 @@ _SPEAKS = re.compile(
 #: Shorter values of the environment are flags and numbers more often than secrets.
 _LONG_ENOUGH = 8
 _MADE_LONG = 24
+#: Variables of ours: a token in them tells processes of one run from others', and holds the run's id.
+_OWN = "HARNESS_"
 _BROKER = ("PACT_BROKER_TOKEN", "PACT_BROKER_USERNAME", "PACT_BROKER_PASSWORD")
 #: Carries the user's own file mode creation mask to the processes of a run.
 _UMASK_VARIABLE = "HARNESS_USERS_UMASK"
@@ -58,7 +60,8 @@ def remember_system(system: System, env: Mapping[str, str] | None = None) -> Non
         if edge.env and is_secret(edge.env) and "://" not in edge.url:
             remember(edge.url)
     # Journeys and services take credentials from the environment, where nobody tells the harness of them.
-    remember(*(value for name, value in env.items() if _may_be_secret(name, value, is_secret)))
+    others = {n: v for n, v in env.items() if not n.startswith(_OWN)}
+    remember(*(value for name, value in others.items() if _may_be_secret(name, value, is_secret)))
     remember(*(env.get(name, "") for name in _BROKER))
     for url in (env.get("PACT_BROKER_BASE_URL", ""), system.contracts.broker.url, *system.contracts.sources):
         remember_url(url)

@@ -11,6 +11,7 @@ import pytest
 from harness.evidence.redaction import MASK, Redactor
 from harness.evidence.secrets import SHARED
 from harness.evidence.sweep import sweep
+from harness.pipeline.scheduler import hands_on
 
 CANARY = "canary-of-the-sweep"
 
@@ -161,3 +162,18 @@ def test_a_file_without_end_is_cut_and_says_so(tmp_path: Path, monkeypatch: pyte
     assert len(text) < 1_001_000
     assert text.startswith(f"password={MASK}\n")
     assert text.endswith(" bytes left out: a file is kept up to 1 MB]\n")
+
+
+def test_what_somebody_still_works_with_is_left_as_it_is(tmp_path: Path) -> None:
+    for name in ("pacts", "log"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text("card_token=canary")
+
+    sweep(tmp_path, leave=hands_on("consumer"))
+    assert [(tmp_path / n / "a.txt").read_text() for n in ("pacts", "log")] == [
+        "card_token=canary",
+        f"card_token={MASK}",
+    ]
+
+    sweep(tmp_path / "pacts", leave=hands_on("consumer/pacts"))
+    assert (tmp_path / "pacts" / "a.txt").read_text() == f"card_token={MASK}"
