@@ -153,7 +153,7 @@ class Credentials:
 
     def may_hold(self, text: str) -> bool:
         """Whether a text has a secret name in it, at a glance: often where it has none, never the other way round."""
-        return may_have_names(text) or (bool(self.names) and any(map(squeezed(text).__contains__, self.names)))
+        return may_have_names(text.lower()) or (bool(self.names) and any(map(squeezed(text).__contains__, self.names)))
 
     def _of_text(self, text: str) -> Iterator[Said]:
         """What the masking by name would take out of it."""

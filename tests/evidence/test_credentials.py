@@ -60,6 +60,8 @@ def test_credentials_of_paths_and_queries(target: str, wanted: set[str]) -> None
     ("body", "wanted"),
     [
         (json.dumps({"user": "bob-smith", "password": 'p"w\u00e4 1'}), {'p"w\u00e4 1'}),
+        (json.dumps({"PASSWORD": "hunter2-x", "Access_TOKEN": "tok-8f3a11"}), {"hunter2-x", "tok-8f3a11"}),
+        ("USER=bob-smith&PASSWORD=hunter2-x", {"hunter2-x"}),
         (json.dumps({"items": [{"card": {"access_token": "tok-8f3a11"}}]}), {"tok-8f3a11"}),
         (json.dumps({"inner": json.dumps({"token": "tok-8f3a11"})}), {"tok-8f3a11"}),
         (json.dumps([{"name": "password", "value": "hunter2-x"}]), {"hunter2-x"}),
