@@ -210,17 +210,18 @@ def _show(maps: Sequence[UsageMap], form: str, *, unused: bool) -> None:
     from harness.report.text import write
     from harness.report.usage import as_json, as_markdown, as_text
 
+    redactor = Redactor()
     if form == "json":
-        write(sys.stdout, Redactor().values(as_json(maps, unused=unused)) + "\n")
+        write(sys.stdout, redactor.values(as_json(maps, unused=unused)) + "\n")
     elif form == "markdown":
-        write(sys.stdout, Redactor().values(as_markdown(maps, unused=unused)) + "\n")
+        write(sys.stdout, redactor.values(as_markdown(maps, unused=unused)) + "\n")
     elif sys.stdout.isatty():
         from rich.console import Console
 
         console = Console(highlight=False, emoji=False, markup=False)
         for text in as_text(maps, width=console.width, unused=unused):
-            clean = Redactor().values(text.plain)
+            clean = redactor.values(text.plain)
             console.print(text if clean == text.plain else clean, soft_wrap=True)
     else:
         plain = "\n".join(text.plain for text in as_text(maps, width=None, unused=unused))
-        write(sys.stdout, Redactor().values(plain) + "\n")
+        write(sys.stdout, redactor.values(plain) + "\n")

@@ -12,9 +12,9 @@ from harness.evidence._commands import may_have_commands, options, programs, set
 from harness.evidence._jsontext import MASK, QUOTE, Strings, opening_at, string_at, string_end
 from harness.evidence._names import may_have_names
 from harness.evidence._pairs import NO_VALUE, PROSE, WHOLE_LINE, near_end, pairs
-from harness.evidence._reading import Span
+from harness.evidence._reading import Reading, Span
 
-__all__ = ["CARRIERS", "may_have_secrets"]
+__all__ = ["CARRIERS", "by_name", "may_have_secrets"]
 
 IsSecret = Callable[[str], bool]
 
@@ -252,3 +252,10 @@ CARRIERS: tuple[tuple[Callable[[str], bool], Callable[[str, IsSecret], Iterator[
     (_always, pairs),
     (_always, two_words),
 )
+
+
+def by_name(reading: Reading, is_secret: IsSecret) -> Iterator[Span]:
+    """What stands under secret names in a text, one carrier after the other; the same may be found by two of them."""
+    for is_there, find in CARRIERS:
+        if is_there(reading.lower):
+            yield from find(reading.text, is_secret)

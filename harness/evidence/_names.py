@@ -6,22 +6,23 @@ import re
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["is_secret_name", "may_have_names", "squeezed"]
+__all__ = ["is_secret_name", "may_have_names", "squeezed", "table"]
 
 
-def _words(text: str) -> frozenset[str]:
+def table(text: str) -> frozenset[str]:
+    """A table of words, written as a text."""
     return frozenset(text.split())
 
 
 #: A name is secret when one of these is in it, written in any case, with any separators and marks.
-_STEMS = _words(
+_STEMS = table(
     "password passwd passphrase passcode pwd secret token authoriz authoris cookie credential jwt bearer csrf xsrf"
     " saml passwort kennwort contrasena motdepasse senha wachtwoord haslo parola sifre losenord jelszo пароль 密码 密碼"
     " パスワード 비밀번호"
 )
 
 #: Or one of these, whose words may be apart in a text.
-_JOINED = _words(
+_JOINED = table(
     "apikey accesskey privatekey signingkey encryptionkey accountkey masterkey subscriptionkey fastlykey"
     " functionskey appkey applicationkey authkey clientkey serverkey storagekey sharedkey adminkey sshkey deploykey"
     " hmackey webhookkey integrationkey licensekey sesskey sessionkey sessid sessionid cardnum creditcard"
@@ -32,11 +33,11 @@ _JOINED = _words(
 )
 
 #: Or when it ends with one of these.
-_LAST = _words("pin otp totp cvv cvc cvn pass pw sid xauth sig signature dsn ssn iban")
+_LAST = table("pin otp totp cvv cvc cvn pass pw sid xauth sig signature dsn ssn iban")
 #: Or when it is just one of these.
-_WHOLE = _words("auth")
+_WHOLE = table("auth")
 #: A name with a stem in it that ends like this says something *about* a secret: token_type, password_policy, cookie_name.
-_ABOUT = _words(
+_ABOUT = table(
     "type types expires expiry expiration expire expired in at ttl age lifetime count counts limit limits length len size"
     " min max url uri urls endpoint endpoints policy policies rules format pattern required enabled disabled valid invalid"
     " verified status strength scheme schemes method methods version algorithm alg algo issuer audience scope scopes usage"
@@ -44,24 +45,24 @@ _ABOUT = _words(
     " placeholder env file dir path location class kind name names provider host port service samesite domain"
 )
 #: Tokens a language model or a bucket counts.
-_COUNTED = _words("max min total num n prompt completion input output cached reasoning remaining used count")
+_COUNTED = table("max min total num n prompt completion input output cached reasoning remaining used count")
 #: Tokens that say where a reader of pages stands, or that a parser met.
-_PLACES = _words("page continuation continue next prev previous pagination paging cursor sync resume delta unexpected")
+_PLACES = table("page continuation continue next prev previous pagination paging cursor sync resume delta unexpected")
 #: Short names that are the end of ordinary words as well count only with a word of these before them.
 _AMBIGUOUS = {
-    "pass": _words(
+    "pass": table(
         "user db database root admin smtp mail email ldap proxy bind ftp http my key basic auth login new old"
     ),
-    "pin": _words("card user sim new old security atm my account"),
-    "sid": _words("connect session php user auth"),
+    "pin": table("card user sim new old security atm my account"),
+    "sid": table("connect session php user auth"),
 }
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
 #: Without one of these in it, lower case, a text has no secret name. To search for a few words is far quicker than a pattern.
-_HINTS = _words(
+_HINTS = table(
     "passw passphrase passcode secret token authori cookie credential pwd jwt bearer csrf xsrf saml kennwort contrase senha"
     " wachtwoord parola"
 )
-_HINTS_BEYOND_ASCII = _words("hasło şifre lösenord jelszó пароль 密码 密碼 パスワード 비밀번호")
+_HINTS_BEYOND_ASCII = table("hasło şifre lösenord jelszó пароль 密码 密碼 パスワード 비밀번호")
 
 _PARTS = ("key", "sess", "card", "code", "pass", "auth", "conn", "socialsec", "pw")
 _SHORT = ("auth", "pin", "otp", "cv", "pass", "pw", "sid", "sig", "dsn", "ssn", "iban")

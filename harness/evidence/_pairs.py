@@ -6,23 +6,21 @@ import re
 from collections.abc import Callable, Iterator
 
 from harness.evidence._jsontext import MASK, QUOTE, Strings, list_items, nesting_end, opening_at, string_at
+from harness.evidence._names import table
 from harness.evidence._reading import Span
 
-__all__ = ["NO_VALUE", "PROSE", "TOKEN", "WHOLE_LINE", "near_end", "pairs"]
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+__all__ = ["NO_VALUE", "PROSE", "SCHEMES", "TOKEN", "WHOLE_LINE", "near_end", "pairs"]
 
 
 #: Words that stand after a name in prose and are no value; only where a colon and a space come before.
-PROSE = _words(
+PROSE = table(
     "a an the is are was were be must should may can cannot not no none null true false missing required invalid expired"
     " expected unexpected wrong field string integer number boolean object array value type get post put patch delete head"
     " options error failed ok empty unknown unauthorized forbidden denied too at for from in of on to with and or"
     " needs has have does did it this that"
 )
-_SCHEMES = _words("bearer basic digest token apikey negotiate ntlm hawk dpop hmac aws4-hmac-sha256 signature")
+#: How the value of an Authorization header may begin.
+SCHEMES = table("bearer basic digest token apikey negotiate ntlm hawk dpop hmac aws4-hmac-sha256 signature")
 #: Flags and counts, and what says that there is no value.
 NO_VALUE = frozenset(
     {"true", "false", "yes", "no", "on", "off", "0", "1", "null", "none", "undefined", "nil", "", "?", "%s"}
@@ -51,7 +49,6 @@ _REST_OF_LINE = re.compile(r"[^\r\n]*+")
 _REST_OF_QUOTED = re.compile(r"(?:[^\r\n\"'\\]|\\++(?:u[0-9a-fA-F]{4}|(?![\"'nrtu])[^\r\n\\]))*+")
 _MORE_COOKIES = re.compile(r"(?:;[ \t]?[\w.\-]{1,80}+=[^\s;\"'\\]*+)*+")
 _LINE_START = re.compile(r"(?:^|[\r\n]|\\[rn])[ \t<>*-]{0,8}$")
-#: Names of two words, the second of which says little alone: "api key: ...".
 #: What else stands in a line that begins with a password, when it is a phrase: words.
 _PHRASE = re.compile(r"(?:[ \t][^\s=:\"'\\{}()\[\],]{1,40}+){1,8}+(?=[ \t]*+(?:\r?\n|$))")
 _OF_PHRASES = re.compile(r"(?i)passw|passphrase|pwd|pass$")
@@ -63,6 +60,7 @@ _BLOCK = re.compile(r"([|>][+\-\d]{0,2}+)?+[ \t]{0,8}+(?=\r?\n|\\++n)")
 _BLOCK_LINE = re.compile(r"(?:\r?\n|\\++n)([ \t]{0,80}+)")
 _ENTRY = re.compile(r"(?:-[ \t]++)?+(?:[\w.\-]++:(?:[ \t]++|(?=\r?\n|\\++n|$)))?+")
 _MOST_LINES = 200
+#: Names of two words, the second of which says little alone: "api key: ...".
 _FIRST_WORD = re.compile(r"(\w{1,20}) $")
 #: What begins an escape whose end looks like the start of a name.
 _ESCAPES = {"\\", "%"}
@@ -248,7 +246,7 @@ class _Pairs:
         token = TOKEN.match(text, place)
         if token is None:
             return place
-        if token[0].lower() in _SCHEMES:
+        if token[0].lower() in SCHEMES:
             token = TOKEN.match(text, _end(_BLANKS, text, token.end())) or token
         return _end(_MORE_COOKIES, text, token.end()) if "cookie" in name.lower() else token.end()
 

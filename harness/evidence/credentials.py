@@ -6,8 +6,6 @@ under none: so its value has to be known as well. Values that everybody knows ar
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from collections import Counter
@@ -17,10 +15,11 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
-from harness.evidence._carriers import CARRIERS
-from harness.evidence._names import is_secret_name, may_have_names, squeezed
+from harness.evidence._carriers import by_name
+from harness.evidence._names import is_secret_name, may_have_names, squeezed, table
+from harness.evidence._pairs import SCHEMES
 from harness.evidence._reading import Reading
-from harness.evidence.secrets import SHARED, plain_name, remember
+from harness.evidence.secrets import SHARED, of_basic, plain_name, remember
 
 __all__ = [
     "MOST",
@@ -46,12 +45,8 @@ _LONGEST_JSON, _LONGEST_TEXT = 256_000, 16_000
 _DEEPEST = 50
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 #: What tests send on purpose, and what stands under secret names without being a secret.
-_ORDINARY = _words(
+_ORDINARY = table(
     "access account active administrator allowed anonymous anything apikey application/json authenticated authorization"
     " authorized bearer cached change-me changeme client confirm cookie customer default denied digest disabled enabled"
     " example expired forbidden garbage hidden incorrect invalid invalid-key invalid-token localhost manager manual member"
@@ -59,15 +54,14 @@ _ORDINARY = _words(
     " secret service session signed something status string system testing unauthorized undefined unknown username visitor"
     " wrong-key wrong-password wrong-token"
 )
-_SCHEMES = _words("bearer basic digest token apikey negotiate ntlm hawk dpop hmac aws4-hmac-sha256 signature")
 #: Words in the names of cookies that say who somebody is.
 _SESSION = re.compile(r"(?i)sess|(?<![a-z])sid(?![a-z])|(?<![a-z])auth|remember|login|identity")
-#: What a path has ids of: those of a bank, say, which are no secret.
 #: What a random part of a path does that stands behind one of these: whoever has the link is let in.
 _LETS_IN = re.compile(
     r"(?i)(?:password[-_]?)?reset|verify|verification|verify-?email|confirm(?:ation)?|activat(?:e|ion)|invit(?:e|ation)s?"
     r"|magic(?:-?links?)?|callback|share[ds]?|sessions?|unsubscribe|log-?in|sign-?in|otp|keys|api-?keys|hooks|webhooks|services"
 )
+#: What a path has ids of: those of a bank, say, which are no secret.
 _RESOURCES = re.compile(r"(?i)authori[sz]ations?")
 _ROUTE = re.compile(r"(?i)oauth2.*|v\d.*")
 _ENTRY = re.compile(r"([^&;=\s]+)=([^&;\s]*)")
@@ -158,10 +152,9 @@ class Credentials:
     def _of_text(self, text: str) -> Iterator[Said]:
         """What the masking by name would take out of it."""
         reading = Reading(text)
-        for is_there, find in CARRIERS:
-            for start, end, _ in find(reading.text, self.is_secret) if is_there(reading.lower) else ():
-                name = re.sub(r"\W*$", "", reading.text[max(0, start - 60) : start])
-                yield from _told(name, reading.text[start:end])
+        for start, end, _ in by_name(reading, self.is_secret):
+            name = re.sub(r"\W*$", "", reading.text[max(0, start - 60) : start])
+            yield from _told(name, reading.text[start:end])
 
     def of_json(self, value: object) -> Iterator[Said]:
         """Those of what JSON means."""
@@ -196,20 +189,12 @@ def _told(name: str, value: str) -> Iterator[Said]:
     rest = rest.strip()
     if "authori" in name.lower() and " " not in rest and worth_knowing(rest):
         yield (name, rest)  # whatever the scheme is called
-    if rest and scheme.lower() in _SCHEMES:
+    if rest and scheme.lower() in SCHEMES:
         value = rest
         if scheme.lower() == "basic":
-            yield from ((name, part) for part in _of_basic(rest) if worth_knowing(part))
+            yield from ((name, part) for part in of_basic(rest) if worth_knowing(part))
     if worth_knowing(value):
         yield (name, value)
-
-
-def _of_basic(text: str) -> tuple[str, ...]:
-    try:
-        user, colon, password = base64.b64decode(text, validate=True).decode().partition(":")
-    except (binascii.Error, ValueError):
-        return ()
-    return (user + colon + password, password)
 
 
 def credentials() -> Credentials:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
-from harness.evidence._carriers import CARRIERS, may_have_secrets
+from harness.evidence._carriers import CARRIERS, by_name, may_have_secrets
 from harness.evidence._jsontext import MASK
 from harness.evidence._names import is_secret_name, squeezed
 from harness.evidence._numbers import numbers
@@ -110,10 +111,9 @@ class Redactor:
     def found(self, text: str) -> Iterator[str]:
         """What would be masked in a text by its name or its shape: secrets inside of something longer."""
         reading = Reading(text)
-        spans = [span for shape in SHAPES for span in shapes(shape, reading)]
-        for is_there, find in CARRIERS:
-            spans += find(reading.text, self.is_secret) if is_there(reading.lower) else ()
-        yield from (reading.text[start:end] for start, end, _ in spans)
+        by_shape = chain.from_iterable(shapes(shape, reading) for shape in SHAPES)
+        for start, end, _ in chain(by_shape, by_name(reading, self.is_secret)):
+            yield reading.text[start:end]
 
     def may_hold(self, text: str) -> bool:
         """Whether there may be a secret in a text, at a glance: often where there is none, never the other way round."""

@@ -17,7 +17,7 @@ from itertools import takewhile
 from urllib.parse import unquote, urlsplit
 
 from harness.evidence._jsontext import MASK, Strings, bare_number
-from harness.evidence._names import is_secret_name
+from harness.evidence._names import is_secret_name, table
 from harness.evidence._reading import Span
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Secrets",
     "has_hex_apart",
     "listen",
+    "of_basic",
     "plain_name",
     "remember",
     "remember_header",
@@ -42,12 +43,8 @@ _WORD_ONLY = 8
 _BASE64_SHORTEST = 5
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 #: Values everybody knows: to mask them everywhere hides much and protects nothing.
-_TRIVIAL = _words(
+_TRIVIAL = table(
     "true false null none undefined yes no on off default enabled disabled localhost 127.0.0.1 root admin guest user test"
     " password passwd secret token bearer basic changeme example postgres postgresql mysql mongodb redis rabbitmq sqlite"
     " 0000 1234 header cookie authorization"
@@ -143,11 +140,7 @@ class Secrets:
         scheme, _, rest = value.strip().partition(" ")
         self.remember(rest)
         if scheme.lower() == "basic":
-            try:
-                user, colon, password = base64.b64decode(rest, validate=True).decode().partition(":")
-            except (binascii.Error, ValueError):
-                return
-            self.remember(user + colon + password, password)
+            self.remember(*of_basic(rest))
 
     def remember_url(self, url: str) -> None:
         """Mask the password in a URL, as it is written and as it is meant."""
@@ -184,6 +177,15 @@ class Secrets:
 
     def _order(self) -> None:
         self.known = tuple(w for v in sorted(self._values, key=len, reverse=True) for w in self._values[v])
+
+
+def of_basic(text: str) -> tuple[str, ...]:
+    """What Basic credentials hold, decoded: user with password, and the password; nothing where it is none."""
+    try:
+        user, colon, password = base64.b64decode(text, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return ()
+    return (user + colon + password, password)
 
 
 def _is_word(value: str) -> bool:
