@@ -7,7 +7,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, os.cpu_count() * 3 // 2
 # Hundreds of processes are started by a run of the tests: each would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test tests drill hostile lint bench pins clean
+.PHONY: help setup run test tests drill hostile search lint bench pins clean
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -34,6 +34,9 @@ drill: setup ## Plant every known defect in the record shop, also those `make te
 
 hostile: setup ## What a hostile service, document or contract may try, alone (part of `make test`)
 	$(BIN)/python -m pytest tests/guard tests/*/test_hostile.py tests/contracts/*/test_hostile.py tests/contracts/schema/test_references.py -n $(WORKERS) --dist worksteal $(ARGS)
+
+search: setup ## What Hypothesis is asked, with new and many more examples
+	$(BIN)/python -m pytest --hypothesis-profile search -m "not drill" -n $(WORKERS) $$(grep -rl --include='test_*.py' '^from hypothesis import' tests) $(ARGS)
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .

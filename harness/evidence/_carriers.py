@@ -36,7 +36,7 @@ _VALUE_KEY = re.compile(
 )
 #: The same in YAML.
 _NAMED_PLAIN = re.compile(
-    rf"(?<![A-Za-z])(?i:name|key):[ \t]{{1,8}}+([\w.\-]++)[ \t]*+(?:\r?\n|\\++n)[ \t]*+(?i:value):[ \t]*+({QUOTE})?+"
+    rf"(?<![A-Za-z])(?i:name|key):[ \t]{{1,8}}+([\w.\-]++)[ \t]*+(?:\r?\n|(\\++)n)[ \t]*+(?i:value):[ \t]*+({QUOTE})?+"
 )
 _PLAIN_VALUE = re.compile(r"[^\r\n\"\\]++")
 _BARE_NUMBER = re.compile(r"-?\d[\d.eE+\-]*+")
@@ -121,8 +121,11 @@ def _named_plainly(text: str, is_secret: IsSecret) -> Iterator[Span]:
     for match in _NAMED_PLAIN.finditer(text):
         if not is_secret(match[1]):
             continue
-        if match[2]:
-            yield (match.end(), string_end(text, match.end(), match[2])[0], MASK)
+        escaped, quote = match[2] or "", match[3]
+        if quote and quote[-1] == '"' and len(quote) <= len(escaped):
+            continue  # the string that these lines stand in ends: one of theirs had more backslashes than their line breaks
+        if quote:
+            yield (match.end(), string_end(text, match.end(), quote)[0], MASK)
         elif value := _PLAIN_VALUE.match(text, match.end()):
             yield (*value.span(), MASK)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.evidence.redaction import MASK, Redactor
@@ -161,6 +161,8 @@ def test_no_secret_stays_where_nothing_names_it(carrier: str, written: str, secr
     assert secret not in Redactor().lines(text)
 
 
+@example("otp", "- name: {n}\n  value: {c}\n", 20, 0, "Zqaaaa0aaaaaa")
+@example("otp", "- name: {n}\n  value: {c}\n", 21, 3, "Zqaaaa0aaaaaa")
 @given(st.sampled_from(NAMES), st.sampled_from((*CARRIERS, *NAMELESS)), st.integers(0, 60), st.integers(0, 3), SECRETS)
 def test_json_stays_json_when_what_is_in_it_was_cut(name: str, carrier: str, cut: int, depth: int, secret: str) -> None:
     text = carrier.format(n=name, c=secret)[: cut or None]
