@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import anyio
 
 from harness.chaos.experiments import INVARIANTS_FILE
 from harness.chaos.trial import Ground
-from harness.system.drive import DriveSpec, Sample, drive
+from harness.system.drive import Sample
 
 __all__ = ["Invariants"]
 
@@ -51,26 +52,16 @@ class Invariants:
         if not self.file.is_file():
             return []
         limit = time.monotonic() + self.within_s
+        walker = self.ground.walker
+        wanted = names or tuple(k.name for k in await walker.known(self.file))
         while True:
-            seen: list[Sample] = []
-            spec = DriveSpec(
-                journeys_file=str(self.file),
-                base_urls=self.ground.rig.runtime.addresses,
-                entry=self.ground.entry,
-                allowed=self.ground.rig.runtime.system.runtime.allow_targets,
-                names=names,
-                seed=self.ground.seed,
-                timeout_s=_TIMEOUT_S,
-            )
-            await drive(
-                spec,
-                root=self.ground.root,
-                log=self.ground.log,
-                time_limit_s=self.within_s + 30.0,
-                on_sample=seen.append,
-            )
+            # One after the other, each with the same data every time.
+            seen = [s for n in wanted for s in await walker.walk(self.file, n, [self._seed(n)], timeout_s=_TIMEOUT_S)]
             failed = [s.journey for s in seen if not s.ok]
             self.ground.journal.write("invariants walked", walked=len(seen), failed=failed)
             if not failed or time.monotonic() + _AGAIN_S > limit:
                 return seen
             await anyio.sleep(_AGAIN_S)
+
+    def _seed(self, name: str) -> int:
+        return random.Random(f"{self.ground.seed}:{name}").getrandbits(63)

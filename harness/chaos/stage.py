@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
+import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.chaos.settings import ChaosSettings
-from harness.errors import StartError, UsageError, first_of
-from harness.evidence import StageResult
+from harness.errors import first_of
+from harness.evidence import Measure, StageResult
 from harness.pipeline import Environment, Need, StageContext
 from harness.pipeline.stage import journeys_need
 from harness.system.fields import StageSettings
 from harness.system.model import Edge, RuntimeKind, System
 
 if TYPE_CHECKING:
-    from anyio import Event
-
     from harness.chaos.experiments import Experiment
-    from harness.chaos.invariants import Invariants
+    from harness.chaos.explore.run import Exploration
     from harness.chaos.journal import Journal
-    from harness.chaos.rig import Rig
-    from harness.chaos.tell import Teller
-    from harness.chaos.trial import Ground, Outcome
-    from harness.chaos.walks import Walks
-    from harness.system.guardian import Guardian
+    from harness.chaos.written import Written
+    from harness.system.machine import Machine
 
 __all__ = ["ChaosStage"]
+
+#: So many failures, or this share of all, may be left untold on a busy machine before the stage is inconclusive.
+_MOST_UNTOLD = 2
+_SHARE_UNTOLD = 0.1
 
 
 class ChaosStage:
@@ -116,44 +116,60 @@ class ChaosStage:
             reason = (
                 f"no experiment matches {asked}" if known else f"there are no experiments in {folder}/*.toml or *.py"
             )
-            return context.result(work=_work([]), reason=reason)
+            return context.result(work=dict.fromkeys(("experiments", "faults_injected", "journeys"), 0), reason=reason)
         return await _Run(context, chosen).whole()
 
 
 class _Run:
-    def __init__(self, context: StageContext, experiments: tuple[Experiment, ...]) -> None:
-        from harness.chaos.explore.run import Exploration
+    """Failures on edges and written experiments side by side: both mostly wait, each with copies of the system of its own."""
 
+    def __init__(self, context: StageContext, experiments: tuple[Experiment, ...]) -> None:
         self.context, self.experiments = context, experiments
-        self.settings = context.settings_as(ChaosSettings)
-        self.outcomes: list[Outcome] = []
-        self.invariants_walked = 0
-        self.cut_short = ""
-        self.explored = Exploration({})
         self._parts: dict[str, tuple[float, float]] = {}
 
     async def whole(self) -> StageResult:
-        import anyio
-
         from harness.chaos.journal import Journal
-        from harness.system.guardian import Guardian
+        from harness.system.machine import watched
 
         journal = Journal(self.context.directory / "journal.jsonl")
         try:
-            with Guardian(owns_processes=False) as guardian:
-                # Side by side: both mostly wait, each with copies of the system of its own.
-                async with anyio.create_task_group() as tasks:
-                    begun = anyio.Event()
-                    tasks.start_soon(self._explore, journal, guardian, begun)
-                    if self.experiments:
-                        # Not while systems start: that takes all a machine has, and experiments measure time.
-                        await begun.wait()
-                        await self._experiment(journal, guardian)
+            async with watched() as machine:
+                return await self._watched(machine, journal)
         except ExceptionGroup as group:  # one thing in the way is enough to be told
             raise first_of(group) from None
         finally:
             journal.close()
-        return self._conclude(journal.path)
+
+    async def _watched(self, machine: Machine, journal: Journal) -> StageResult:
+        import anyio
+
+        from harness.chaos.explore.run import Exploration, explore
+        from harness.chaos.turnstile import Turnstile
+        from harness.chaos.written import Written
+        from harness.system.guardian import Guardian
+
+        began, turnstile = time.time(), Turnstile()
+        explored = Exploration({})
+        written = Written(
+            self.context,
+            self.experiments,
+            journal,
+            turnstile,
+            machine.added_s,
+            partial(self._progress, "experiments"),
+        )
+
+        async def explore_all() -> None:
+            nonlocal explored
+            progress = partial(self._progress, "exploration")
+            explored = await explore(self.context, journal, guardian, progress, turnstile, machine.added_s)
+
+        with Guardian(owns_processes=False) as guardian:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(explore_all)
+                if self.experiments:
+                    await written.carry_out(guardian)
+        return self._conclude(journal, explored, written, machine.added_s(began, time.time()) / (time.time() - began))
 
     def _progress(self, part: str, done: float, total: float, note: str = "") -> None:
         """Say how far both parts together are."""
@@ -161,174 +177,38 @@ class _Run:
         done, total = (sum(column) for column in zip(*self._parts.values(), strict=True))
         self.context.progress(done, total, note)
 
-    async def _explore(self, journal: Journal, guardian: Guardian, begun: Event) -> None:
-        from harness.chaos.explore.run import explore
-
-        def progress(done: float, total: float, note: str) -> None:
-            begun.set()
-            self._progress("exploration", done, total, note)
-
-        try:
-            self.explored = await explore(self.context, journal, guardian, progress)
-        finally:
-            begun.set()
-
-    async def _experiment(self, journal: Journal, guardian: Guardian) -> None:
-        from harness.chaos.rig import Rig
-        from harness.chaos.toxiproxy import toxiproxy_server
-
+    def _conclude(self, journal: Journal, explored: Exploration, written: Written, waited: float) -> StageResult:
         context = self.context
-        log = context.directory / "toxiproxy.log"
-        allowed = context.system.runtime.allow_targets
-        async with toxiproxy_server(seed=context.seed, log=log, allow_targets=allowed) as server:
-            context.note(f"faults through {server.name}")
-            prefix = "" if server.ours else f"harness-{secrets.token_hex(4)}-"
-            await self._with(Rig(server, context.runtime(), guardian, prefix), journal)
-
-    async def _with(self, rig: Rig, journal: Journal) -> None:
-        import anyio
-
-        from harness.chaos.invariants import Invariants
-        from harness.chaos.rig import proxied_edges
-        from harness.chaos.tell import Teller
-        from harness.chaos.trial import Ground
-
-        context = self.context
-        system = context.system
-        try:
-            await rig.wire(proxied_edges(system))
-            self._check_proxied(rig)
-            async with rig.runtime.running() as runtime:
-                ground = Ground(
-                    rig=rig,
-                    journal=journal,
-                    timing=self.settings.timing(context.profile),
-                    root=context.root,
-                    entry=system.entry,
-                    seed=context.seed,
-                    log=context.directory / "journeys.log",
-                    died=runtime.died,
-                )
-                journal.write("system up behind proxies", services=list(runtime.addresses))
-                file = Invariants.file_of(context.root, system.suites.experiments)
-                invariants = Invariants(file, ground, self.settings.invariants_within)
-                teller = Teller(system, context.redactor, lambda name: context.again(experiment=name))
-                await self._all(ground, teller, invariants)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await rig.close()
-
-    def _check_proxied(self, rig: Rig) -> None:
-        for e in self.experiments:
-            for edge in e.edges:
-                if not rig.has(edge):
-                    raise UsageError(
-                        f"{e.file}: no proxy can be put on {edge.name}: {edge.caller} is not started by the harness, "
-                        f"or {edge.callee} is behind TLS"
-                    )
-
-    async def _all(self, ground: Ground, teller: Teller, invariants: Invariants) -> None:
-        from harness.chaos.walks import rows
-
-        total = len(self.experiments) + 1
-        for row in rows(self.experiments, ground.timing):
-            if not await self._row(row, ground, teller, invariants):
-                return
-        self._progress("experiments", total - 1, total, "invariants")
-        await self._check(invariants, teller)
-        self._progress("experiments", total, total)
-
-    async def _row(self, row: tuple[Experiment, ...], ground: Ground, teller: Teller, invariants: Invariants) -> bool:
-        """Run experiments that walk the same journeys; False when no more of any make sense."""
-        from harness.chaos.walks import Walks
-
-        context = self.context
-        walks = Walks(row, ground.timing)
-        async with walks.going_on(
-            ground.rig,
-            root=context.root,
-            journeys=context.system.file(context.root, context.system.suites.journeys),
-            entry=ground.entry,
-            seed=context.seed,
-            log=ground.log,
-        ):
-            for e in row:
-                done = len({o.experiment.name for o in self.outcomes})
-                self._progress("experiments", done, len(self.experiments) + 1, f"{e.name}: {e.fault} on {e.where}")
-                await self._one(e, ground, walks, teller, invariants)
-                if not await self._revive(ground):
-                    return False
-        return True
-
-    async def _one(
-        self, experiment: Experiment, ground: Ground, walks: Walks, teller: Teller, invariants: Invariants
-    ) -> None:
-        from harness.chaos.trial import carry_out
-
-        outcome = await carry_out(experiment, ground, walks)
-        self.outcomes.append(outcome)
-        again = None
-        if (outcome.breaches or outcome.late) and not outcome.died:
-            # Times on a busy machine mislead: a broken promise is one that is broken twice.
-            ground.journal.write("repeated", experiment=experiment.name, edge=experiment.edge_names)
-            again = await carry_out(experiment, ground, walks)
-            self.outcomes.append(again)
-        kept = again is not None and again.steady and not (again.breaches or again.late or again.died)
-        for finding in teller.findings(
-            again if again and again.steady and not kept else outcome, gone_when_repeated=kept
-        ):
-            self.context.found(finding)
-        if experiment.after and outcome.steady:
-            await self._check(invariants, teller, experiment)
-
-    async def _check(self, invariants: Invariants, teller: Teller, experiment: Experiment | None = None) -> None:
-        samples = await invariants.check(experiment.after if experiment else ())
-        self.invariants_walked += len(samples)
-        for sample in samples:
-            if not sample.ok:
-                words = sample.journey.replace("_", " ")
-                self.context.found(teller.invariant(sample, words, experiment))
-
-    async def _revive(self, ground: Ground) -> bool:
-        """Start again what has died; False when that does not work, so that no more experiments make sense."""
-        for service in ground.died():
-            ground.journal.write("service restarted", service=service)
-            try:
-                await ground.rig.runtime.restart(service)
-            except StartError as error:
-                tried = len({o.experiment.name for o in self.outcomes})
-                self.cut_short = f"stopped after {tried} of {len(self.experiments)} experiments: {error}"
-                return False
-        return True
-
-    def _conclude(self, journal: Path) -> StageResult:
-        from harness.chaos.tell import chart, measures
-        from harness.evidence.series import CHART_MEDIA_TYPE
-
-        context = self.context
-        artifacts = [context.artifact(journal, "journal of faults", "application/x-ndjson"), *self.explored.artifacts]
-        if self.outcomes:
-            drawn = chart(context.directory / "journeys.json", self.outcomes)
-            artifacts.append(context.artifact(drawn, "journeys under faults", CHART_MEDIA_TYPE))
-        work = _work(self.outcomes)
-        for what, count in self.explored.work.items():
+        work = written.work()
+        for what, count in explored.work.items():
             work[what] = work.get(what, 0) + count
+        untold, tried = explored.untold + len(written.untold), explored.tried + len(self.experiments)
         return context.result(
-            work=work | {"invariants": self.invariants_walked} if work["faults_injected"] else _work([]),
-            measures=[*measures(self.outcomes), *self.explored.measures],
-            artifacts=artifacts,
-            reason=self.cut_short or self.explored.cut_short,
+            work={k: v if work["faults_injected"] else 0 for k, v in work.items()}
+            | ({"invariants": written.invariants_walked} if work["faults_injected"] else {}),
+            measures=[
+                *written.measures(),
+                *explored.measures,
+                Measure("chaos.processors.waited_for", waited, "ratio"),
+                Measure("chaos.untold", untold, "count"),
+            ],
+            artifacts=[
+                context.artifact(journal.path, "journal of faults", "application/x-ndjson"),
+                *explored.artifacts,
+                *written.artifacts(),
+            ],
+            reason=written.cut_short or explored.cut_short or _too_busy(untold, tried, waited),
         )
 
 
-def _work(outcomes: list[Outcome]) -> dict[str, int]:
-    """What counts: experiments whose steady state held and whose fault met traffic."""
-    valid = [o for o in outcomes if o.steady and o.hit is True]
-    return {
-        "experiments": len({o.experiment.name for o in valid}),
-        "faults_injected": sum(len(o.experiment.faults) + len(o.experiment.processes) for o in valid),
-        "journeys": sum(len(o.samples) for o in valid),
-    }
+def _too_busy(untold: int, tried: int, waited: float) -> str:
+    """Why so much could not be judged that nothing should be made of the rest; empty when it was not so much."""
+    if untold <= max(_MOST_UNTOLD, tried * _SHARE_UNTOLD):
+        return ""
+    return (
+        f"this machine was too busy to tell {untold} of {tried} failures: processes of the system waited for a processor "
+        f"for {waited:.1f} s in each second, all together; see the findings that say so, and try with less beside it"
+    )
 
 
 def _starts_any(system: System) -> bool:

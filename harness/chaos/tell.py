@@ -18,7 +18,7 @@ from harness.system.drive import Sample
 from harness.system.journeys import Step
 from harness.system.model import System
 
-__all__ = ["Teller", "chart", "exchange_of", "listed", "measures"]
+__all__ = ["Teller", "chart", "exchange_of", "listed", "measures", "why_doubtful"]
 
 _SHOWN_SAMPLES = 5
 _DOES = {
@@ -41,52 +41,60 @@ class Teller:
     def __init__(self, system: System, redactor: Redactor, again: Callable[[str], str]) -> None:
         self._system, self._redactor, self._again = system, redactor, again
 
-    def findings(self, outcome: Outcome, *, gone_when_repeated: bool = False) -> Iterator[Finding]:
-        """Everything an experiment's outcome has to say.
+    def findings(self, outcome: Outcome, broken: Iterable[Breach], doubtful: Iterable[Breach]) -> Iterator[Finding]:
+        """Everything there is to say of an experiment.
 
         Args:
-            gone_when_repeated: the experiment was run again at once and kept its promises: what only a busy machine may
-                have caused is then told as information, the rest as a warning.
+            outcome: of the last try whose steady state held; of the last one where none did.
+            broken: in every try.
+            doubtful: in one of several tries, or what the machine was too busy to tell: where only that may have caused it,
+                it is told as information, the rest as a warning.
         """
-        for finding in self._findings(outcome):
-            yield _once(finding) if gone_when_repeated and finding.severity is Severity.ERROR else finding
-
-    def _findings(self, outcome: Outcome) -> Iterator[Finding]:
-        e = outcome.experiment
-        stopped = outcome.not_started
-        if stopped is not None:
-            yield self._finding(
-                e,
-                "not_started",
-                Severity.ERROR,
-                f"{stopped.service} did not start again after it was {_DONE[_action_on(e, stopped.service)]}",
-                f"A service must be able to start after it was ended in the middle of its work.\n{stopped}",
-                service=stopped.service,
-                key=stopped.service,
-            )
-        for service in outcome.died:
-            if stopped is not None and service == stopped.service:
-                continue
-            yield self._finding(
-                e,
-                "service_died",
-                Severity.ERROR,
-                f"{service} ended while {_fault_words(e)}",
-                "Its process is gone; a service must outlive "
-                + ("what was done to it" if service in e.services else "its neighbours' faults")
-                + ". See its log.",
-                service=service,
-                key=service,
-            )
-        if not outcome.steady:
-            yield self._not_steady(outcome)
-            return
-        for breach in outcome.breaches:
-            yield self._breach(outcome, breach)
-        if outcome.late:
-            yield self._late(outcome)
-        if outcome.hit is not True:
+        for breach in broken:
+            yield self._of(outcome, breach)
+        for breach in doubtful:
+            if breach.kind is not BreachKind.UNSTEADY:  # it was, in the end
+                yield _doubtful(self._of(outcome, breach), breach)
+        if outcome.steady and outcome.hit is not True:
             yield self._no_traffic(outcome)
+
+    def _of(self, outcome: Outcome, breach: Breach) -> Finding:
+        match breach.kind:
+            case BreachKind.UNSTEADY:
+                return self._not_steady(outcome)
+            case BreachKind.NOT_STARTED:
+                return self._not_started(outcome.experiment, breach)
+            case BreachKind.DIED:
+                return self._died(outcome.experiment, breach.service)
+            case BreachKind.LATE:
+                return self._late(outcome.experiment, breach)
+            case _:
+                return self._breach(outcome.experiment, breach)
+
+    def _not_started(self, e: Experiment, breach: Breach) -> Finding:
+        service = breach.service
+        return self._finding(
+            e,
+            "not_started",
+            Severity.ERROR,
+            f"{service} did not start again after it was {_DONE[_action_on(e, service)]}",
+            f"A service must be able to start after it was ended in the middle of its work.\n{breach.text}",
+            service=service,
+            key=service,
+        )
+
+    def _died(self, e: Experiment, service: str) -> Finding:
+        return self._finding(
+            e,
+            "service_died",
+            Severity.ERROR,
+            f"{service} ended while {_fault_words(e)}",
+            "Its process is gone; a service must outlive "
+            + ("what was done to it" if service in e.services else "its neighbours' faults")
+            + ". See its log.",
+            service=service,
+            key=service,
+        )
 
     def invariant(self, sample: Sample, description: str, experiment: Experiment | None = None) -> Finding:
         """An invariant that does not hold."""
@@ -120,9 +128,8 @@ class Teller:
             samples=[s for s in outcome.before if not s.ok],
         )
 
-    def _breach(self, outcome: Outcome, breach: Breach) -> Finding:
-        e = outcome.experiment
-        counts = f"{len(breach.samples)} of {len(outcome.during)} journeys under the fault show this."
+    def _breach(self, e: Experiment, breach: Breach) -> Finding:
+        counts = f"{len(breach.samples)} of {breach.of} journeys under the fault show this."
         promised = (
             f"Expected while it lasts: {e.during.expect}, answers within {e.during.latency_s:g} s, "
             f"at least {e.during.success:.0%} succeed"
@@ -156,28 +163,22 @@ class Teller:
                 return f"{breach.journey} was answered {breach.worst:.0f}; {allowed} is expected"
             case BreachKind.FAILED:
                 return f"{breach.journey} went wrong: {self._redactor.text(breach.text)[:160]}"
-            case BreachKind.RATIO:
+            case _:  # the share that succeeded
                 promised = f"{edge.caller} promises" if edge else "promised is"
                 return (
                     f"only {breach.worst:.0%} of {breach.journey} succeeded; "
                     f"{promised} {e.during.success:.0%} ({e.during.expect})"
                 )
 
-    def _late(self, outcome: Outcome) -> Finding:
-        e = outcome.experiment
-        bad = [s for s in outcome.after if not s.ok or s.duration_ms > e.steady.p95_s * 1000]
-        how = (
-            f"took {outcome.recovery_s:.1f} s to recover"
-            if outcome.recovery_s is not None
-            else f"did not recover within {(outcome.after[-1].ended - outcome.lifted) if outcome.after else 0:.1f} s"
-        )
+    def _late(self, e: Experiment, breach: Breach) -> Finding:
         return self._finding(
             e,
             "recovery",
             Severity.ERROR,
-            f"After {_fault_words(e, over=True)}, {_names(e.journeys)} {how}; {_time(e.recovery_s)} is allowed",
-            f"Recovery is the time from lifting the fault to the first of several good journeys in a row.\n{listed(bad)}",
-            samples=bad,
+            f"After {_fault_words(e, over=True)}, {_names(e.journeys)} {breach.text}; {_time(e.recovery_s)} is allowed",
+            "Recovery is the time from lifting the fault to the first of several good journeys in a row.\n"
+            + listed(breach.samples),
+            samples=breach.samples,
         )
 
     def _no_traffic(self, outcome: Outcome) -> Finding:
@@ -245,13 +246,19 @@ def exchange_of(samples: Sequence[Sample], redactor: Redactor) -> Exchange | Non
     )
 
 
-def _once(finding: Finding) -> Finding:
-    timing = finding.rule == "chaos.recovery" or finding.key.startswith((BreachKind.SLOW, BreachKind.RATIO))
+def _doubtful(finding: Finding, breach: Breach) -> Finding:
     return replace(
         finding,
-        severity=Severity.INFO if timing else Severity.WARNING,
-        detail=f"Seen once; repeated at once, the experiment kept its promises.\n{finding.detail}",
+        severity=Severity.INFO if breach.timing else Severity.WARNING,
+        detail=f"{why_doubtful(excused=breach.excused)}\n{finding.detail}",
     )
+
+
+def why_doubtful(*, excused: bool) -> str:
+    """What is said of a promise that was broken, and accuses nobody."""
+    if excused:
+        return "Cannot be told on this machine: processes waited so long for a processor meanwhile that it may be all of it."
+    return "Seen once; tried again with nothing else of this run at work, the promise was kept."
 
 
 def measures(outcomes: Iterable[Outcome]) -> Iterator[Measure]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,18 +12,22 @@ import anyio
 
 from harness.chaos.experiments import REFUSED, Experiment, Injection, Lift, Wait
 from harness.chaos.journal import Journal
-from harness.chaos.judge import Breach, breaches, holds, recovered_at, slots
+from harness.chaos.judge import Breach, BreachKind, breaches, holds, late, recovered_at
 from harness.chaos.processes import ProcessFault
 from harness.chaos.rig import Rig
 from harness.chaos.settings import Timing
-from harness.chaos.walks import CONFIRM_S, DRIVER_START_S, Walks, fault_s
-from harness.errors import InfrastructureError, StartError
+from harness.chaos.walks import CONFIRM_S, Walks, fault_s
+from harness.errors import StartError
 from harness.system.drive import Sample
+from harness.system.machine import Added
 from harness.system.model import Edge
+from harness.system.walker import Walker
 
 __all__ = ["Ground", "Outcome", "carry_out"]
 
 _TICK_S = 0.03
+#: In so many parts of the time there is for it the steady state is waited for at one rate.
+_RATES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +35,27 @@ class Ground:
     """Where experiments take place.
 
     Args:
-        root: folder of `harness.toml`.
         entry: the service users come in through.
-        log: output of the journeys and invariants.
+        walker: walks journeys and invariants.
+        journeys: the project's journeys file.
         died: names of services whose process has ended.
+        added: what the machine added between two moments.
     """
 
     rig: Rig
     journal: Journal
     timing: Timing
-    root: Path
     entry: str
     seed: int
-    log: Path
+    walker: Walker
+    journeys: Path
     died: Callable[[], tuple[str, ...]]
+    added: Added
+
+    def walks(self, experiment: Experiment) -> Walks:
+        """Who walks while it is carried out."""
+        rate = experiment.rate or self.timing.rate
+        return Walks(experiment, self.walker, self.journeys, self.seed, rate)
 
 
 @dataclass(slots=True)
@@ -54,7 +65,7 @@ class Outcome:
     Args:
         steady: whether the steady state held before the fault.
         before, during, after: samples by window.
-        breaches: ways in which the expectation was not met.
+        breaches: ways in which it did not go as promised.
         recovery_s: from lifting the fault to the first of several good journeys; None when that was not seen.
         hit: whether traffic met the fault; None when that cannot be told.
         died: services that ended meanwhile.
@@ -75,24 +86,31 @@ class Outcome:
     not_started: StartError | None = None
 
     @property
-    def late(self) -> bool:
-        """Whether it did not recover, or not within its limit."""
-        return self.steady and (self.recovery_s is None or self.recovery_s > self.experiment.recovery_s)
-
-    @property
     def samples(self) -> list[Sample]:
         """All of them."""
         return [*self.before, *self.during, *self.after]
 
+    @property
+    def tried(self) -> bool:
+        """Whether somebody met the fault, as far as can be told."""
+        return self.hit is not False
 
-async def carry_out(experiment: Experiment, ground: Ground, walks: Walks) -> Outcome:
+    @property
+    def invariants(self) -> Sequence[Sample]:
+        """None are walked within an experiment."""
+        return ()
+
+
+async def carry_out(experiment: Experiment, ground: Ground) -> Outcome:
     """Run one experiment while its journeys are walked; its faults are lifted whatever happens.
 
     Raises:
         HarnessError: when no journey ends or the Toxiproxy server does not obey.
     """
+    walks = ground.walks(experiment)
     trial = _Trial(experiment, ground, walks)
-    await trial.run()
+    async with walks.going_on():
+        await trial.run()
     return trial.outcome
 
 
@@ -100,40 +118,48 @@ class _Trial:
     def __init__(self, experiment: Experiment, ground: Ground, walks: Walks) -> None:
         self.experiment, self.ground, self.timing, self.walks = experiment, ground, ground.timing, walks
         self.outcome = Outcome(experiment)
-        self.rate = walks.rate
-        self.fault_s = fault_s(experiment, ground.timing)
-        self.began = time.time()
-
-    @property
-    def samples(self) -> list[Sample]:
-        """Walks that began with this experiment or later, in the order they ended."""
-        return [s for s in self.walks.samples if s.intended >= self.began]
 
     async def run(self) -> None:
         """Before, fault, after."""
+        o = self.outcome
         bytes_at_first = await self._bytes()
-        if not await self._settle():
-            self.outcome.died = self.ground.died()
+        o.steady = await self._settle()
+        if not o.steady:
+            o.died = self.ground.died()
+            o.breaches = [*self._endings()] or [Breach(BreachKind.UNSTEADY, samples=tuple(o.before))]
             return
-        self.outcome.steady = True
         bytes_before_fault = await self._bytes()
         bytes_under_fault = None
         try:
-            self.outcome.injected = time.time()
+            o.injected = time.time()
             await self._disturb()
             bytes_under_fault = await self._bytes()
         except StartError as error:
-            self.outcome.not_started = error
+            o.not_started = error
         finally:
             with anyio.CancelScope(shield=True):
                 await self._lift()
         await self._recover()
-        await self._collect()
+        await self.walks.collect(o.injected, o.lifted)
         self._sort()
-        self.outcome.breaches = breaches(self.outcome.during, self.experiment.during)
-        self.outcome.died = self.ground.died()
+        o.died = self.ground.died()
+        o.breaches = [*self._endings(), *self._broken()]
         await self._was_hit(bytes_at_first, bytes_before_fault, bytes_under_fault)
-        self._note("judged", breaches=[f"{b.kind} {b.journey}" for b in self.outcome.breaches], hit=self.outcome.hit)
+        self._note("judged", breaches=[f"{b.kind} {b.journey}" for b in o.breaches], hit=o.hit)
+
+    def _endings(self) -> Iterator[Breach]:
+        o = self.outcome
+        stopped = o.not_started
+        if stopped is not None:
+            yield Breach(BreachKind.NOT_STARTED, service=stopped.service, text=str(stopped))
+        for service in o.died:
+            if stopped is None or service != stopped.service:
+                yield Breach(BreachKind.DIED, service=service)
+
+    def _broken(self) -> Iterator[Breach]:
+        o, e, added = self.outcome, self.experiment, self.ground.added
+        yield from breaches(o.during, e.during, added)
+        yield from late(o.after, o.lifted, o.recovery_s, within_s=e.recovery_s, steady=e.steady, added=added)
 
     async def _disturb(self) -> None:
         """Put the faults in and leave them in for their time; or do what is written, step by step."""
@@ -145,7 +171,7 @@ class _Trial:
                 processes=[(p.service, str(p.action)) for p in e.processes],
             )
             await rig.inject(e, self._note)
-            await anyio.sleep(self.fault_s)
+            await anyio.sleep(fault_s(e, self.timing, self.walks.rate))
             return
         for number, step in enumerate(e.steps):
             match step:
@@ -178,35 +204,40 @@ class _Trial:
         self._note("fault lifted")
 
     async def _settle(self) -> bool:
-        """Wait until the steady state has held for the span of `before`."""
-        limit = time.monotonic() + DRIVER_START_S + self.timing.settle
-        least = max(3, math.floor(self.timing.before * self.rate * 0.6))
-        first = 0.0
-        while time.monotonic() < limit:
-            samples = self.samples
-            if samples and not first:
-                first = samples[0].intended
-                limit = min(limit, time.monotonic() + self.timing.settle + self.timing.before)
-            window = [s for s in samples if s.ended >= time.time() - self.timing.before]
+        """Wait until the steady state has held for the span of `before`.
+
+        What cannot keep up with so many walks is walked less often, unless the experiment says how often: a slow machine is
+        no reason to learn nothing.
+        """
+        part_s = self.timing.settle / _RATES
+        for _ in range(_RATES):
+            if await self._holds_within(part_s):
+                self._note("steady state held", samples=len(self.outcome.before), rate=self.walks.rate)
+                return True
+            if self.experiment.rate is None:
+                self.walks.slow_down()
+        self._note("steady state not reached", samples=len(self.outcome.before))
+        return False
+
+    async def _holds_within(self, limit_s: float) -> bool:
+        least = max(3, math.floor(self.timing.before * self.walks.rate * 0.6))
+        span = max(self.timing.before, least / self.walks.rate)
+        began = time.monotonic()
+        while time.monotonic() < began + limit_s + span:
+            window = [s for s in self.walks.samples if s.ended >= time.time() - span]
             self.outcome.before = window
-            covered = first and time.time() - first >= self.timing.before
+            covered = time.monotonic() - began >= span
             if covered and len(window) >= least and holds(window, self.experiment.steady):
-                self._note("steady state held", samples=len(window))
                 return True
             await anyio.sleep(_TICK_S)
-        if not self.samples:
-            raise InfrastructureError(
-                f"experiment {self.experiment.name}: no journey ended within {DRIVER_START_S + self.timing.settle:g} s"
-            )
-        self._note("steady state not reached", samples=len(self.outcome.before))
         return False
 
     async def _recover(self) -> None:
         e = self.experiment
         # Seen a little beyond the limit too, so that the finding can say how late it came.
-        limit = time.monotonic() + e.recovery_s + self.timing.consecutive / self.rate + CONFIRM_S
+        limit = time.monotonic() + e.recovery_s + self.timing.consecutive / self.walks.rate + CONFIRM_S
         while time.monotonic() < limit:
-            at = recovered_at(self.samples, self.outcome.lifted, e.steady, self.timing.consecutive)
+            at = recovered_at(self.walks.samples, self.outcome.lifted, e.steady, self.timing.consecutive)
             if at is not None:
                 self.outcome.recovery_s = max(0.0, at - self.outcome.lifted)
                 self._note("recovered", after_s=round(self.outcome.recovery_s, 3))
@@ -216,30 +247,8 @@ class _Trial:
             await anyio.sleep(_TICK_S)
         self._note("not recovered", waited_s=e.recovery_s)
 
-    async def _collect(self) -> None:
-        """Wait for every journey that began under the fault to end: one that hangs must not get away unseen."""
-        limit = time.monotonic() + self.walks.timeout_s + 1.0
-        while time.monotonic() < limit:
-            if not self._missing():
-                return
-            await anyio.sleep(_TICK_S)
-        for at in self._missing():
-            waited_ms = (time.time() - at) * 1000
-            error = f"no answer within {waited_ms / 1000:.1f} s"
-            name = self.experiment.journeys[0] if len(self.experiment.journeys) == 1 else "a journey"
-            self.walks.samples.append(
-                Sample(journey=name, intended=at, started=at, duration_ms=waited_ms, ok=False, error=error)
-            )
-
-    def _missing(self) -> list[float]:
-        if not self.walks.samples:
-            return []
-        wanted = slots(self.walks.samples[0].intended, self.rate, self.outcome.injected, self.outcome.lifted)
-        seen = sorted(s.intended for s in self.walks.samples)
-        return [at for at in wanted if not _near(seen, at, 0.25 / self.rate)]
-
     def _sort(self) -> None:
-        o, samples = self.outcome, self.samples
+        o, samples = self.outcome, self.walks.samples
         o.before = [s for s in samples if o.injected - self.timing.before * 2 <= s.ended <= o.injected]
         o.during = [s for s in samples if o.injected <= s.intended < o.lifted]
         o.after = [s for s in samples if s.intended >= o.lifted]
@@ -273,13 +282,6 @@ class _Trial:
     def _note(self, what: str, **facts: object) -> None:
         e = self.experiment
         self.ground.journal.write(what, experiment=e.name, edge=e.edge_names, **facts)
-
-
-def _near(ordered: list[float], at: float, tolerance: float) -> bool:
-    from bisect import bisect_left
-
-    i = bisect_left(ordered, at - tolerance)
-    return i < len(ordered) and ordered[i] <= at + tolerance
 
 
 def _visible(outcome: Outcome) -> bool:

@@ -115,7 +115,7 @@ class _Generator:
         self._entry = str(getattr(options, "entry", "") or "")
         self._base_urls.setdefault(self._entry, self._base_urls[""])
         self._transport = PooledTransport(self._limit)
-        self._walking: dict[gevent.Greenlet, tuple[Arrival, float]] = {}
+        self._walking: dict[gevent.Greenlet, tuple[Arrival[Journey], float]] = {}
         self._share = workers.share(user.environment)
         self._run_time = _run_times.get(user.environment, float("inf"))
 
@@ -144,7 +144,7 @@ class _Generator:
         if not halt.is_set():
             gevent.spawn(self._environment.runner.quit)
 
-    def _wait_for(self, arrival: Arrival, halt: gevent.event.Event) -> bool:
+    def _wait_for(self, arrival: Arrival[Journey], halt: gevent.event.Event) -> bool:
         """Whether the run was halted before this arrival was due."""
         due = self._begun + arrival.offset_s
         # A loop, because a timer may fire early: it counts from the event loop's own, possibly older, idea of now.
@@ -154,7 +154,7 @@ class _Generator:
         gevent.sleep(0)  # behind schedule: arrivals still start, and walks under way still move
         return bool(halt.is_set())
 
-    def _start(self, arrival: Arrival) -> None:
+    def _start(self, arrival: Arrival[Journey]) -> None:
         if len(self._walking) >= self._limit:
             error = f"not started: {self._limit} journeys were still under way"
             self._report(Walk(self._sample(arrival, 0.0, 0.0, error), refused=True))
@@ -162,7 +162,7 @@ class _Generator:
         greenlet = gevent.spawn(self._walk, arrival)
         self._walking[greenlet] = (arrival, self._begun + arrival.offset_s)
 
-    def _walk(self, arrival: Arrival) -> None:
+    def _walk(self, arrival: Arrival[Journey]) -> None:
         due = self._begun + arrival.offset_s
         late = time.perf_counter() - due
         user = User(
@@ -186,7 +186,9 @@ class _Generator:
             sample = self._sample(arrival, 0.0, time.perf_counter() - due, error)
             self._report(Walk(sample, unfinished=True))
 
-    def _sample(self, arrival: Arrival, late: float, duration: float, error: str, user: User | None = None) -> Sample:
+    def _sample(
+        self, arrival: Arrival[Journey], late: float, duration: float, error: str, user: User | None = None
+    ) -> Sample:
         intended = self._begun_wall + arrival.offset_s
         return Sample(
             journey=arrival.journey.name,

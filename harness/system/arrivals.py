@@ -10,8 +10,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-
-from harness.system.journeys import Journey
+from typing import Generic, Protocol, TypeVar
 
 __all__ = ["Arrival", "ArrivalKind", "schedule"]
 
@@ -23,17 +22,29 @@ class ArrivalKind(StrEnum):
     POISSON = "poisson"
 
 
+class Weighted(Protocol):
+    """A journey, as far as a schedule is concerned."""
+
+    @property
+    def weight(self) -> int:
+        """How often it is walked, compared with others."""
+        ...
+
+
+J = TypeVar("J", bound=Weighted)
+
+
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Generic[J]):
     """One journey to start: `offset_s` seconds after the begin, with `seed` for the data it makes up."""
 
     index: int
     offset_s: float
-    journey: Journey
+    journey: J
     seed: int
 
 
-def schedule(journeys: Sequence[Journey], *, rate: float, kind: ArrivalKind, seed: int) -> Iterator[Arrival]:
+def schedule(journeys: Sequence[J], *, rate: float, kind: ArrivalKind, seed: int) -> Iterator[Arrival[J]]:
     """Lay out arrivals without end, by offset ascending; the same seed gives the same schedule.
 
     Journeys come from a shuffled deck that holds each as often as its weight: every stretch of the schedule keeps the
@@ -52,7 +63,7 @@ def schedule(journeys: Sequence[Journey], *, rate: float, kind: ArrivalKind, see
     return _arrivals(journeys, rate, kind, random.Random(f"arrivals:{seed}"))
 
 
-def _arrivals(journeys: Sequence[Journey], rate: float, kind: ArrivalKind, rng: random.Random) -> Iterator[Arrival]:
+def _arrivals(journeys: Sequence[J], rate: float, kind: ArrivalKind, rng: random.Random) -> Iterator[Arrival[J]]:
     offset, index = 0.0, 0
     while True:
         deck = [j for j in journeys for _ in range(j.weight)]

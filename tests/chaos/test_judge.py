@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from harness.chaos.experiments import Expect, Expectation, SteadyState
-from harness.chaos.judge import BreachKind, breaches, holds, p95_s, recovered_at, slots, success_ratio
+from harness.chaos.judge import BreachKind, breaches, holds, p95_s, recovered_at, success_ratio
 from harness.system.drive import Sample
 from harness.system.journeys import Step
 
@@ -79,14 +76,3 @@ def test_nothing_is_no_steady_state() -> None:
     assert not holds([], SteadyState())
     assert math.isnan(success_ratio([]))
     assert math.isnan(p95_s([]))
-
-
-@given(anchor=st.floats(1e9, 1.001e9), rate=st.floats(0.5, 200), start=st.floats(-5, 5), length=st.floats(0, 20))
-def test_slots_are_on_the_grid_and_within_the_window(anchor: float, rate: float, start: float, length: float) -> None:
-    found = slots(anchor, rate, anchor + start, anchor + start + length)
-
-    assert abs(len(found) - length * rate) <= 1
-    for at in found:
-        steps = (at - anchor) * rate
-        assert abs(steps - round(steps)) < 1e-3
-        assert anchor + start - 1e-3 <= at < anchor + start + length + 1e-3

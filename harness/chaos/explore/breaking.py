@@ -26,6 +26,8 @@ _PROBE = 1.0
 _PROBE_S = 2.0
 #: How long the caller is waited for to be asked at all, where a breaker above it is open, in seconds.
 _GIVE_UP_S = 10.0
+#: Further away nothing is waited for, whatever the clock says, in seconds.
+_FARTHEST_S = 120.0
 #: Within this share of the promised time it has to be open; what comes later may be the probe.
 _SURELY_OPEN = 0.9
 #: How often it is looked whether it is open, as a share of the promised time.
@@ -100,8 +102,8 @@ async def _watched(watch: _Watch, at_once: int, open_s: float) -> BreakerSeen:
         return BreakerSeen(failures, opened=False, hidden=not asked)
     opened = (await watch.since(0.0))[-1].began
     until = opened + promised.open_for_s * _SURELY_OPEN
-    times = at_once
-    while time.time() < until:
+    times, limit = at_once, _steady(until)
+    while time.monotonic() < limit:
         await watch.walk(times)
         times = 1
         await anyio.sleep(promised.open_for_s * _LOOK)
@@ -140,14 +142,19 @@ async def _until_open(watch: _Watch, since: float) -> tuple[int, bool, bool]:
 
 async def _probe(watch: _Watch, opened: float, limit: float) -> Call | None:
     """Walk from when a probe is due until one comes; None when the caller refused to make one after the limit."""
-    await anyio.sleep(max(0.0, opened + watch.promised.open_for_s - time.time()))
-    give_up = limit + _GIVE_UP_S
+    await anyio.sleep(max(0.0, _steady(opened + watch.promised.open_for_s) - time.monotonic()))
+    give_up = _steady(limit + _GIVE_UP_S)
     while True:
         calls = await watch.since(opened)
-        if calls or watch.refused > limit or time.time() > give_up:
+        if calls or watch.refused > limit or time.monotonic() > give_up:
             return calls[0] if calls else None
         await watch.walk()
         await anyio.sleep(_PAUSE_S)
+
+
+def _steady(moment: float) -> float:
+    """A moment to come, in seconds since the epoch, by the clock that never jumps; at most as far away as makes sense."""
+    return time.monotonic() + min(moment - time.time(), _FARTHEST_S)
 
 
 def _kind(window: Window) -> tuple[str, int]:

@@ -19,17 +19,18 @@ from harness.chaos.explore.planning import plan_cell
 from harness.chaos.explore.promises import promise
 from harness.chaos.explore.replica import Replica, recording, replica
 from harness.chaos.explore.result import Result
-from harness.chaos.explore.settling import Settler, Tried
 from harness.chaos.explore.stores.catalogue import EVERY_FAILURE, fits, fitting
 from harness.chaos.explore.stores.judging import judge_store, store_promise
 from harness.chaos.explore.stores.trying import plan_store_cell, try_store
 from harness.chaos.explore.stores.whereabouts import store_edges, why_not
 from harness.chaos.explore.trying import Effort, try_cell
-from harness.chaos.explore.turnstile import Turnstile
 from harness.chaos.journal import Journal
 from harness.chaos.rig import Rig, proxied_edges
+from harness.chaos.settling import Settler, Tried
+from harness.chaos.turnstile import Turnstile
 from harness.errors import StartError, UsageError, did_you_mean
 from harness.system.drive import Sample
+from harness.system.machine import Added, nothing_added
 from harness.system.model import Edge, EdgeKind, System
 
 __all__ = ["Explored", "Explorer", "Result", "chosen_edges", "chosen_failures", "copies", "pairings"]
@@ -141,6 +142,8 @@ class Explorer:
         rig_for: makes the rig of a copy, by its number.
         progress: told how many cells are done, of how many, and the one begun.
         journey: only this one is walked, where one is named.
+        turnstile: whoever is at work goes through it.
+        added: what the machine added between two moments.
     """
 
     system: System
@@ -152,11 +155,12 @@ class Explorer:
     rig_for: Callable[[int], Rig]
     progress: Callable[[int, int, str], None]
     journey: str = ""
+    turnstile: Turnstile = field(default_factory=Turnstile)
+    added: Added = nothing_added
     _waiting: Iterator[tuple[Edge, Failure]] = field(default=iter(()))
     _total: int = 0
     _explored: Explored = field(default_factory=Explored)
     _rounds: Rounds | None = None
-    _turnstile: Turnstile = field(default_factory=Turnstile)
 
     async def explore(
         self, planned: Sequence[tuple[Edge, Failure]], number: int, pairs: Rounds | None = None
@@ -184,12 +188,12 @@ class Explorer:
         log = self.log.with_stem(f"{self.log.stem}-{number}")
         try:
             async with AsyncExitStack() as stack:
-                async with self._turnstile.among_others():  # it takes as much of the machine as a try does
+                async with self.turnstile.among_others():  # it takes as much of the machine as a try does
                     here = await stack.enter_async_context(
-                        replica(self.system, rig, root=self.root, seed=self.seed, log=log)
+                        replica(self.system, rig, root=self.root, seed=self.seed, log=log, added=self.added)
                     )
                 self._explored.failing |= here.failing
-                settler = Settler(partial(self._mend, here), self._turnstile)
+                settler = Settler(partial(self._mend, here), self.turnstile)
                 for edge, failure in self._waiting:
                     cell = self._plan(here, edge, failure)
                     if cell is None:

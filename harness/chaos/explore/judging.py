@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from harness.chaos.allowance import Taken, all_strained, allowed_s, longest_over, strained
 from harness.chaos.experiments import Expect
 from harness.chaos.explore.catalogue import Effect
 from harness.chaos.explore.observation import Observation
 from harness.chaos.explore.promises import Promise
+from harness.chaos.explore.windows import Window
 from harness.system.drive import Sample
 from harness.system.journeys import Step
 from harness.system.model import OnFailure
 
-__all__ = ["Broken", "Kind", "allowed_s", "judge"]
+__all__ = ["Broken", "Kind", "judge"]
 
-#: What a machine that is doing other things may add to any time, in seconds, and as a share of it.
-_SLACK_S = 0.3
-_SLACK = 1.15
 #: Journeys beside a failure may take this many times as long as they do without it.
 _SIBLING = 3.0
 _REPEATABLE = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
@@ -58,6 +57,7 @@ class Broken:
         detail: more of it.
         samples: walks that show it, worst first.
         key: tells two of one kind apart, the same in every run.
+        excused: whether the machine was seen to add so much meanwhile that nobody can tell.
     """
 
     kind: Kind
@@ -65,11 +65,12 @@ class Broken:
     detail: str = ""
     samples: tuple[Sample, ...] = ()
     key: str = ""
+    excused: bool = False
 
     @property
     def timing(self) -> bool:
         """Whether a busy machine alone can have caused it."""
-        return self.kind in _TIMES
+        return self.excused or self.kind in _TIMES
 
 
 def judge(seen: Observation, promised: Promise, *, recovery_s: float, wait_s: float) -> list[Broken]:
@@ -102,11 +103,6 @@ def judge(seen: Observation, promised: Promise, *, recovery_s: float, wait_s: fl
     ]
 
 
-def allowed_s(limit_s: float) -> float:
-    """A limit with what the machine may add to it, in seconds."""
-    return limit_s * _SLACK + _SLACK_S
-
-
 def _deaths(seen: Observation) -> Iterator[Broken]:
     for service in seen.died:
         text = f"{service} ended; a service must outlive its neighbours' failures"
@@ -118,7 +114,8 @@ def _unanswered(seen: Observation) -> Iterator[Broken]:
     if hung:
         sample, step = max(hung, key=lambda pair: pair[1].duration_ms)
         text = f"{sample.journey} got no answer to {step.name} after {step.duration_ms / 1000:.1f} s"
-        yield Broken(Kind.NO_ANSWER, text, step.error, (sample,), step.name)
+        excused = all_strained(seen.added, [s for s, _ in hung])
+        yield Broken(Kind.NO_ANSWER, text, step.error, (sample,), step.name, excused)
 
 
 def _budget(seen: Observation) -> Iterator[Broken]:
@@ -127,12 +124,13 @@ def _budget(seen: Observation) -> Iterator[Broken]:
     if budget is None:
         return
     waits = [(waited, w, calls) for w in seen.windows for waited, calls in w.waits(seen.lifted)]
-    over = [x for x in waits if x[0] > allowed_s(budget)]
+    taken = [Taken(calls[0].began, waited, allowed_s(budget), (w, calls)) for waited, w, calls in waits]
+    over = longest_over(taken, seen.added)
     if over:
-        waited, window, calls = max(over, key=lambda x: x[0])
-        text = f"{edge.caller} waited {waited:.1f} s; {edge.name} promises {_time(budget)}"
-        detail = f"{calls[0].method} {calls[0].path}, {_times(len(calls))}, for {window.name}; {_share(len(over), len(waits))}."
-        yield Broken(Kind.BUDGET, text, detail, _of(seen, window.trace_id))
+        window, calls = over.what
+        text = f"{edge.caller} waited {over.took_s:.1f} s; {edge.name} promises {_time(budget)}"
+        detail = f"{calls[0].method} {calls[0].path}, {_times(len(calls))}, for {window.name}; {_share(over.count, len(waits))}."
+        yield Broken(Kind.BUDGET, text, detail, _of(seen, window.trace_id), excused=over.excused)
 
 
 def _given_up(seen: Observation) -> Iterator[Broken]:
@@ -146,7 +144,15 @@ def _given_up(seen: Observation) -> Iterator[Broken]:
             f"The budget of {edge.name} must be shorter than that of the edges into {edge.caller}: "
             f"what is waited for after that, nobody gets. {_share(len(left), len(seen.windows))}"
         )
-        yield Broken(Kind.BUDGET, text, detail, _of(seen, window.trace_id), "caller")
+        yield Broken(Kind.BUDGET, text, detail, _of(seen, window.trace_id), "caller", _kept_up(seen, left))
+
+
+def _kept_up(seen: Observation, left: Sequence[Window]) -> bool:
+    """Whether the machine alone can have kept a caller that promises less for longer than whoever asked it waited."""
+    budget = seen.cell.edge.contract.budget_s
+    return budget is not None and all(
+        w.took_s > budget and seen.added(w.began, w.ended) >= w.took_s - budget for w in left
+    )
 
 
 def _entry_time(seen: Observation, promised: Promise, wait_s: float) -> Iterator[Broken]:
@@ -157,17 +163,23 @@ def _entry_time(seen: Observation, promised: Promise, wait_s: float) -> Iterator
         # What was promised for the edge says nothing of steps that do not come there.
         return promised_s if base.meets(step.name, seen.cell.edge) else max(promised_s, wait_s)
 
-    over = [
-        (s, step)
-        for s in seen.during
-        for step in s.steps
-        if step.status and step.duration_ms / 1000 > allowed_s(limit_s(step) + base.steps_s.get(step.name, 0.0))
-    ]
+    over = longest_over(
+        [
+            _taken(step, allowed_s(limit_s(step) + base.steps_s.get(step.name, 0.0)), s)
+            for s in seen.during
+            for step in s.steps
+            if step.status
+        ],
+        seen.added,
+    )
     if over:
-        sample, step = max(over, key=lambda pair: pair[1].duration_ms)
-        limit = limit_s(step)
-        text = f"{sample.journey} waited {step.duration_ms / 1000:.1f} s for {step.name}; {_time(limit)} is promised"
-        yield Broken(Kind.ENTRY_TIME, text, "", (sample,), step.name)
+        sample, step = over.what
+        text = f"{sample.journey} waited {over.took_s:.1f} s for {step.name}; {_time(limit_s(step))} is promised"
+        yield Broken(Kind.ENTRY_TIME, text, "", (sample,), step.name, over.excused)
+
+
+def _taken(step: Step, limit_s: float, sample: Sample) -> Taken[tuple[Sample, Step]]:
+    return Taken(step.at, step.duration_ms / 1000, limit_s, (sample, step))
 
 
 def _answers(seen: Observation) -> Iterator[Broken]:
@@ -198,7 +210,7 @@ def _served(seen: Observation, promised: Promise) -> Iterator[Broken]:
     else:
         word = "went through as promised" if promised.expect is Expect.FULL else "was served, with less"
         text = f"only {len(seen.during) - len(failed)} of {len(seen.during)} of {first.journey} {word}"
-    yield Broken(Kind.SERVED, text, first.error, tuple(failed), first.journey)
+    yield Broken(Kind.SERVED, text, first.error, tuple(failed), first.journey, all_strained(seen.added, failed))
 
 
 def _attempts(seen: Observation) -> Iterator[Broken]:
@@ -303,14 +315,17 @@ def _bulkhead(seen: Observation) -> Iterator[Broken]:
     failed = [s for s in seen.siblings if not s.ok]
     if failed:
         text = f"{failed[0].journey}, which does not use {seen.cell.edge.name}, failed as well"
-        yield Broken(Kind.BULKHEAD, text, failed[0].error, tuple(failed), failed[0].journey)
+        excused = all_strained(seen.added, failed)
+        yield Broken(Kind.BULKHEAD, text, failed[0].error, tuple(failed), failed[0].journey, excused)
         return
-    slow = [(step.duration_ms / 1000, s) for s in seen.siblings for step in s.steps]
-    worst, sample = max(slow, key=lambda pair: pair[0], default=(0.0, seen.siblings[0]))
-    if worst > base.slowest_s * _SIBLING + _SLACK_S:
+    limit = base.slowest_s * _SIBLING + allowed_s(0.0)
+    over = longest_over([_taken(step, limit, s) for s in seen.siblings for step in s.steps], seen.added)
+    if over:
+        sample, _ = over.what
         apart = f"{sample.journey}, which does not use {seen.cell.edge.name}"
-        text = f"{apart}, took {worst:.1f} s instead of {_time(base.slowest_s)}"
-        yield Broken(Kind.BULKHEAD, text, "They share something that the failure uses up.", (sample,), sample.journey)
+        text = f"{apart}, took {over.took_s:.1f} s instead of {_time(base.slowest_s)}"
+        detail = "They share something that the failure uses up."
+        yield Broken(Kind.BULKHEAD, text, detail, (sample,), sample.journey, over.excused)
 
 
 def _readiness(seen: Observation) -> Iterator[Broken]:
@@ -320,10 +335,22 @@ def _readiness(seen: Observation) -> Iterator[Broken]:
         text = f"{edge.caller} said it was not ready, although it can do without {edge.callee}"
         yield Broken(Kind.READINESS, text, f"{edge.name} promises to {edge.contract.on_failure}.", key="during")
     if seen.ready_after is False and not seen.died:
-        yield Broken(Kind.READINESS, f"{edge.caller} did not become ready again", key="after")
+        text = f"{edge.caller} did not become ready again"
+        waited = _time(seen.asked_until - seen.lifted)
+        detail = f"GET {seen.asked_ready} still said otherwise {waited} after that was over."
+        yield Broken(Kind.READINESS, text, detail, key="after", excused=_strained_since_lifted(seen))
+
+
+def _strained_since_lifted(seen: Observation) -> bool:
+    return strained(seen.added, seen.lifted, max(seen.asked_until, seen.lifted))
 
 
 def _breaker(seen: Observation, open_s: float) -> Iterator[Broken]:
+    excused = strained(seen.added, seen.injected, seen.lifted)
+    return (replace(broken, excused=excused) for broken in _breaker_broken(seen, open_s))
+
+
+def _breaker_broken(seen: Observation, open_s: float) -> Iterator[Broken]:
     edge, breaker = seen.cell.edge, seen.breaker
     promised = edge.contract.breaker
     if breaker is None or promised is None:
@@ -356,12 +383,15 @@ def _recovery(seen: Observation, limit_s: float) -> Iterator[Broken]:
     if seen.died:
         return
     bad = tuple(s for s in seen.after if not s.ok)
+    said, samples = bad[-1].error if bad else "", bad[::-1]
     if seen.recovery_s is None:
         text = f"{seen.cell.journey} did not go well again within {_time(limit_s)} after that was over"
-        yield Broken(Kind.RECOVERY, text, bad[-1].error if bad else "", bad[::-1])
-    elif seen.recovery_s > limit_s:
+        yield Broken(Kind.RECOVERY, text, said, samples, excused=_strained_since_lifted(seen))
+        return
+    over = longest_over([Taken(seen.lifted, seen.recovery_s, limit_s, seen)], seen.added)
+    if over:
         text = f"{seen.cell.journey} took {seen.recovery_s:.1f} s to recover; {_time(limit_s)} is allowed"
-        yield Broken(Kind.RECOVERY, text, bad[-1].error if bad else "", bad[::-1])
+        yield Broken(Kind.RECOVERY, text, said, samples, excused=over.excused)
 
 
 def _delivery(seen: Observation) -> Iterator[Broken]:
@@ -369,13 +399,15 @@ def _delivery(seen: Observation) -> Iterator[Broken]:
         edge, lost = seen.cell.edge, seen.undelivered
         walked = len(seen.during) + len(seen.after)
         text = f"{len(lost)} of {walked} of {seen.cell.journey} never came to {edge.callee}, also not afterwards"
-        yield Broken(Kind.DELIVERY, text, f"{edge.name} carries events; what is queued must be delivered.", tuple(lost))
+        detail = f"{edge.name} carries events; what is queued must be delivered."
+        yield Broken(Kind.DELIVERY, text, detail, tuple(lost), excused=_strained_since_lifted(seen))
 
 
 def _invariants(seen: Observation) -> Iterator[Broken]:
     for sample in seen.invariants:
         text = f"{sample.journey} did not hold afterwards: {sample.error[:200]}"
-        yield Broken(Kind.INVARIANT, text, "", (sample,), sample.journey)
+        excused = _strained_since_lifted(seen)
+        yield Broken(Kind.INVARIANT, text, "", (sample,), sample.journey, excused)
 
 
 def _of(seen: Observation, trace_id: str) -> tuple[Sample, ...]:

@@ -10,6 +10,7 @@ from harness.chaos.explore.catalogue import Failure
 from harness.chaos.explore.fallbacks import Fallback
 from harness.chaos.explore.windows import Window
 from harness.system.drive import Sample
+from harness.system.machine import Added, nothing_added
 from harness.system.model import Edge
 
 __all__ = ["Baseline", "BreakerSeen", "Cell", "Observation"]
@@ -109,6 +110,8 @@ class Observation:
         undeclared: answers no document declares: service, call and status.
         fallbacks: what the caller asked the callee for once that had failed, and never does while all is well.
         ready_during, ready_after: what the caller's readiness said; None when it has none.
+        asked_ready: the path of its readiness.
+        asked_until: when what has to be well again afterwards was last asked for, in seconds since the epoch.
         recovery_s: from lifting to the first of several good walks in a row; None when that was not seen.
         undelivered: walks of `during` whose events had not been taken in time once the failure was lifted.
         invariants: walks of invariants that did not hold in time.
@@ -116,6 +119,7 @@ class Observation:
         hit: whether the failure met anybody.
         breaker: what the caller's circuit breaker did; None where that was not tried.
         notes: what else is worth knowing of how it was tried.
+        added: what the machine added between two moments.
     """
 
     cell: Cell
@@ -133,6 +137,8 @@ class Observation:
     lifted: float = 0.0
     ready_during: bool | None = None
     ready_after: bool | None = None
+    asked_ready: str = ""
+    asked_until: float = 0.0
     recovery_s: float | None = None
     undelivered: Sequence[Sample] = ()
     invariants: Sequence[Sample] = ()
@@ -140,3 +146,9 @@ class Observation:
     hit: bool = False
     breaker: BreakerSeen | None = None
     notes: list[str] = field(default_factory=list)
+    added: Added = nothing_added
+
+    @property
+    def tried(self) -> bool:
+        """Whether the failure met anybody, and no circuit breaker above hid what was to be seen."""
+        return self.hit and not (self.breaker is not None and self.breaker.hidden)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -18,7 +19,7 @@ from harness.chaos.client import Call, NotFound
 from harness.chaos.experiments import INVARIANTS_FILE
 from harness.chaos.explore.declared import Declared, declared_statuses
 from harness.chaos.explore.fallbacks import Fallback, fallbacks
-from harness.chaos.explore.observation import Baseline
+from harness.chaos.explore.observation import Baseline, Cell, Observation
 from harness.chaos.explore.stores.outage import wire_stores
 from harness.chaos.explore.windows import Window, windows
 from harness.chaos.rig import Rig, proxied_edges
@@ -26,11 +27,14 @@ from harness.errors import UsageError
 from harness.guard import address
 from harness.guard.fetch import FetchError, fetch
 from harness.system.drive import Sample
+from harness.system.machine import Added, nothing_added
 from harness.system.model import Edge, EdgeKind, Service, System
 from harness.system.readiness import probe
 from harness.system.walker import Known, Walker, walker
 
 __all__ = ["Replica", "replica"]
+
+Seen = TypeVar("Seen", bound=Observation)
 
 _POLL_S = 0.05
 #: How long it is waited for calls that are made after a walk has ended (events from an outbox), in seconds.
@@ -46,6 +50,7 @@ class Replica:
     Args:
         journeys: the project's journeys file.
         invariants: its invariants file; None when there is none.
+        added: what the machine added between two moments.
         declared: what each service's document declares.
         baselines: how each journey goes when all is well; those that do not go well are missing.
         failing: a walk of each journey that does not go well although nothing fails.
@@ -60,6 +65,7 @@ class Replica:
     journeys: Path
     invariants: Path | None
     seed: int
+    added: Added = nothing_added
     declared: Mapping[str, Declared] = field(default_factory=dict)
     baselines: dict[str, Baseline] = field(default_factory=dict)
     _marked: int = 0
@@ -68,6 +74,11 @@ class Replica:
     ordinary: frozenset[tuple[str, str, int]] = frozenset()
     asked: frozenset[tuple[str, str]] = frozenset()
     _walked: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def observation(self, kind: type[Seen], cell: Cell) -> Seen:
+        """What is to be filled when a cell is tried here."""
+        beside = self.baselines.get(cell.sibling)
+        return kind(cell, self.baselines[cell.journey], sibling_baseline=beside, added=self.added)
 
     async def walk(self, journey: str, what: str, times: int = 1, timeout_s: float = 10.0) -> list[Sample]:
         """Walk a journey, all times at once.
@@ -242,12 +253,15 @@ class Replica:
 
 
 @asynccontextmanager
-async def replica(system: System, rig: Rig, *, root: Path, seed: int, log: Path) -> AsyncIterator[Replica]:
+async def replica(
+    system: System, rig: Rig, *, root: Path, seed: int, log: Path, added: Added = nothing_added
+) -> AsyncIterator[Replica]:
     """Start a copy of the system behind proxies and learn how its journeys go.
 
     Args:
         rig: not started yet.
         log: output of the journeys.
+        added: what the machine adds between two moments.
     """
     await rig.wire(proxied_edges(system))
     await wire_stores(system, rig)
@@ -269,6 +283,7 @@ async def replica(system: System, rig: Rig, *, root: Path, seed: int, log: Path)
             journeys=system.file(root, system.suites.journeys),
             invariants=invariants if invariants.is_file() else None,
             seed=seed,
+            added=added,
             declared={n: await _document(s, runtime.addresses[n], root) for n, s in system.services.items()},
         )
         await made.learn()

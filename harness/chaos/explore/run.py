@@ -24,11 +24,13 @@ from harness.chaos.journal import Journal
 from harness.chaos.rig import Rig
 from harness.chaos.settings import ChaosSettings
 from harness.chaos.toxiproxy import ToxiproxyServer, toxiproxy_server
+from harness.chaos.turnstile import Turnstile
 from harness.errors import UsageError
 from harness.evidence import Artifact, Measure
 from harness.evidence.grid import GRID_MEDIA_TYPE, write_grid
 from harness.pipeline import StageContext
 from harness.system.guardian import Guardian
+from harness.system.machine import Added
 from harness.system.model import Edge, EdgeKind
 
 __all__ = ["Exploration", "explore", "planned"]
@@ -40,12 +42,15 @@ class Exploration:
 
     Args:
         work: what was done, as a stage counts it.
+        tried, untold: how many failures and pairs were tried, and how many could not be judged on this machine.
     """
 
     work: dict[str, int]
     measures: tuple[Measure, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     cut_short: str = ""
+    tried: int = 0
+    untold: int = 0
 
 
 def planned(context: StageContext) -> tuple[tuple[Edge, Failure], ...]:
@@ -76,12 +81,19 @@ def _cells(context: StageContext, only: Mapping[str, str]) -> list[tuple[Edge, F
 
 
 async def explore(
-    context: StageContext, journal: Journal, guardian: Guardian, progress: Callable[[float, float, str], None]
+    context: StageContext,
+    journal: Journal,
+    guardian: Guardian,
+    progress: Callable[[float, float, str], None],
+    turnstile: Turnstile,
+    added: Added,
 ) -> Exploration:
     """Try every failure on every edge, and report what is found.
 
     Args:
         progress: told how many cells are done, of how many, and the one begun.
+        turnstile: what else of this stage is at work goes through it as well.
+        added: what the machine added between two moments.
     """
     cells = planned(context)
     if not cells:
@@ -105,6 +117,8 @@ async def explore(
             rig_for=lambda n: _rig(context, server, guardian, n),
             progress=progress,
             journey=context.only.get("journey", ""),
+            turnstile=turnstile,
+            added=added,
         )
         explored = await explorer.explore(cells, number, _rounds(context, cells, number))
     return _conclude(context, explored, _edges(cells))
@@ -150,6 +164,7 @@ def _conclude(context: StageContext, explored: Explored, edges: tuple[Edge, ...]
         path = write_grid(context.directory / "pairs.json", pairs.grid(explored.pairs))
         measures += pairs.measures(explored.pairs)
         artifacts.append(context.artifact(path, "promises under pairs of failures", GRID_MEDIA_TYPE))
+    everything = [*explored.results, *explored.lookouts, *(explored.pairs.results if explored.pairs else ())]
     both = [r.seen.first for r in explored.pairs.results if r.seen.hit] if explored.pairs else []
     valid = [r.seen for r in (*explored.results, *explored.lookouts) if r.seen.hit]
     return Exploration(
@@ -160,4 +175,6 @@ def _conclude(context: StageContext, explored: Explored, edges: tuple[Edge, ...]
         measures=tuple(measures),
         artifacts=tuple(artifacts),
         cut_short=explored.cut_short,
+        tried=len(everything),
+        untold=sum(not r.broken and any(b.excused for b in r.doubtful) for r in everything),
     )

@@ -9,13 +9,13 @@ from harness.chaos.explore.judging import Broken
 from harness.chaos.explore.observation import Cell, Observation
 from harness.chaos.explore.stores.catalogue import EVERY_FAILURE
 from harness.chaos.explore.stores.telling import not_asked
-from harness.chaos.tell import exchange_of, listed
+from harness.chaos.tell import exchange_of, listed, why_doubtful
 from harness.evidence import Finding, Measure, Place, Redactor, Severity
 from harness.evidence.grid import Grid, GridCell, GridState
 from harness.system.drive import Sample
 from harness.system.model import Edge, EdgeKind
 
-__all__ = ["Telling", "seen_once"]
+__all__ = ["Telling"]
 
 
 class Telling:
@@ -50,7 +50,7 @@ class Telling:
 
     def _finding(self, result: Result, broken: Broken, severity: Severity) -> Finding:
         cell = result.seen.cell
-        once = "" if severity is Severity.ERROR else f"{seen_once(broken)}\n"
+        once = "" if severity is Severity.ERROR else f"{why_doubtful(excused=broken.excused)}\n"
         detail = f"{once}{broken.detail}\n{listed(broken.samples)}" if broken.samples else f"{once}{broken.detail}"
         return Finding(
             rule=f"chaos.promise.{broken.kind}",
@@ -156,7 +156,7 @@ class Telling:
             GridState.BROKEN
             if result.broken
             else GridState.NOT_TRIED
-            if not seen.hit or _hidden(seen)
+            if not seen.tried
             else GridState.DOUBTFUL
             if result.doubtful
             else GridState.HELD
@@ -190,12 +190,6 @@ class Telling:
                 yield Measure("chaos.breaker.failures", seen.breaker.failures, "count", labels)
                 if seen.breaker.probe_after_s is not None:
                     yield Measure("chaos.breaker.open", seen.breaker.probe_after_s, "s", labels)
-
-
-def seen_once(broken: Broken) -> str:
-    """What is said of a promise that was broken in one of two tries."""
-    how = "with no other copy at work" if broken.timing else "at once"
-    return f"Seen once; tried again {how}, the promise was kept."
 
 
 def _hidden(seen: Observation) -> bool:

@@ -17,7 +17,7 @@ from harness.chaos.journal import Journal
 from harness.system.drive import Sample
 from harness.system.model import EdgeKind, OnFailure
 
-__all__ = ["Effort", "recover", "try_cell", "walk_under"]
+__all__ = ["Effort", "recover", "try_cell", "until_ready", "walk_under"]
 
 _PAUSE_S = 0.1
 #: How long a recovery that comes too late is watched beyond its limit, so that it can be said how late it came.
@@ -52,7 +52,7 @@ class Effort:
 
 async def try_cell(cell: Cell, on: Replica, effort: Effort, journal: Journal) -> Observation:
     """Carry one cell out. Whatever happens, the failure is lifted."""
-    seen = Observation(cell, on.baselines[cell.journey], sibling_baseline=on.baselines.get(cell.sibling))
+    seen = on.observation(Observation, cell)
     promised = promise(on.system, cell.entry, cell.edge, cell.failure)
     after = await on.mark()
     seen.injected = journal.write("failure injected", experiment=cell.failure.name, edge=cell.edge.name)
@@ -134,9 +134,9 @@ async def recover(seen: Observation, on: Replica, effort: Effort, open_s: float)
     Args:
         open_s: how long circuit breakers on the way may keep it from going well, in seconds.
     """
-    limit = seen.lifted + effort.recovery_s + open_s + _CONFIRM_S
+    limit = time.monotonic() + effort.recovery_s + open_s + _CONFIRM_S
     tries = 0
-    while time.time() < limit:
+    while time.monotonic() < limit:
         tries += 1
         first = await on.walk(seen.cell.journey, f"{seen.cell.name} again {tries}")
         seen.after += first
@@ -151,7 +151,22 @@ async def recover(seen: Observation, on: Replica, effort: Effort, open_s: float)
             break
     if seen.recovery_s is not None and seen.cell.edge.contract.on_failure is OnFailure.DEGRADE:
         await _asked_again(seen, on, limit)
-    seen.ready_after = await on.ready(on.system.services[seen.cell.edge.caller])
+    await until_ready(seen, on, limit)
+
+
+async def until_ready(seen: Observation, on: Replica, limit: float) -> None:
+    """Ask the caller whether it is ready until it is, or the time is over; a journey may go well before it says so.
+
+    Args:
+        limit: by the monotonic clock, in seconds; asked once at least.
+    """
+    service = on.system.services[seen.cell.edge.caller]
+    while True:
+        seen.ready_after, seen.asked_ready = await on.ready(service), service.ready
+        seen.asked_until = time.time()
+        if seen.ready_after is not False or time.monotonic() > limit:
+            return
+        await anyio.sleep(_PAUSE_S)
 
 
 async def _asked_again(seen: Observation, on: Replica, limit: float) -> None:
@@ -160,7 +175,7 @@ async def _asked_again(seen: Observation, on: Replica, limit: float) -> None:
     Whoever does not come in time may remember answers. What is tried next on the edge would meet nobody, and be told so.
     """
     tries = 0
-    while time.time() < limit:
+    while time.monotonic() < limit:
         tries += 1
         after = await on.mark()
         walked = await on.walk(seen.cell.journey, f"{seen.cell.name} asked again {tries}")

@@ -17,9 +17,9 @@ from harness.chaos.explore.pairs.trying import try_pair
 from harness.chaos.explore.pairs.values import Pair, PairResult, PairSeen, PairsTried
 from harness.chaos.explore.replica import Replica
 from harness.chaos.explore.result import Result
-from harness.chaos.explore.settling import Settler
 from harness.chaos.explore.trying import Effort
 from harness.chaos.journal import Journal
+from harness.chaos.settling import Settler
 from harness.system.model import Edge, System
 
 __all__ = ["Ground", "Rounds"]

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 
 from harness.chaos.explore.judging import Broken
 from harness.chaos.explore.pairs.values import Pair, PairResult, PairsTried
-from harness.chaos.explore.telling import seen_once
-from harness.chaos.tell import exchange_of, listed
+from harness.chaos.tell import exchange_of, listed, why_doubtful
 from harness.evidence import Finding, Measure, Place, Redactor, Severity
 from harness.evidence.grid import Grid, GridCell, GridState
 
@@ -45,7 +44,7 @@ class PairTelling:
 
     def _finding(self, result: PairResult, broken: Broken, severity: Severity) -> Finding:
         pair = result.seen.pair
-        once = "" if severity is Severity.ERROR else seen_once(broken)
+        once = "" if severity is Severity.ERROR else why_doubtful(excused=broken.excused)
         alone = "Neither failure does this alone."
         shown = listed(broken.samples) if broken.samples else ""
         return Finding(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import anyio
@@ -11,7 +12,7 @@ from harness.chaos.explore.observation import Observation
 from harness.chaos.explore.pairs.promises import pair_promises
 from harness.chaos.explore.pairs.values import Pair, PairSeen
 from harness.chaos.explore.replica import Replica
-from harness.chaos.explore.trying import Effort, recover, walk_under
+from harness.chaos.explore.trying import Effort, recover, until_ready, walk_under
 from harness.chaos.journal import Journal
 from harness.system.model import EdgeKind, OnFailure
 
@@ -20,7 +21,7 @@ __all__ = ["try_pair"]
 
 async def try_pair(pair: Pair, on: Replica, effort: Effort, journal: Journal) -> PairSeen:
     """Carry one pair out. Whatever happens, both failures are lifted."""
-    each = [Observation(c, on.baselines[c.journey], sibling_baseline=on.baselines.get(c.sibling)) for c in pair.cells]
+    each = [on.observation(Observation, c) for c in pair.cells]
     seen = PairSeen(pair, *each)
     after = await on.mark()
     injected = journal.write("failures injected", experiment=pair.failures, edge=pair.edges)
@@ -76,11 +77,13 @@ async def _under_both(seen: PairSeen, on: Replica, effort: Effort) -> None:
 
 async def _afterwards(seen: PairSeen, on: Replica, effort: Effort, after: int) -> None:
     pair = seen.pair
-    await recover(seen.first, on, effort, pair_promises(on.system, pair)[0].open_s)
+    open_s = pair_promises(on.system, pair)[0].open_s
+    limit = time.monotonic() + effort.recovery_s + open_s
+    await recover(seen.first, on, effort, open_s)
     walked, recovery_s = seen.first.after, seen.first.recovery_s
     for one, other in ((seen.first, seen.second), (seen.second, seen.first)):
         one.after, one.recovery_s = walked, recovery_s
-        one.ready_after = await on.ready(on.system.services[one.cell.edge.caller])
+        await until_ready(one, on, limit)
         if one.cell.edge.kind is EdgeKind.EVENTS:
             # A walk that another failure made less of may rightly have sent fewer events.
             whole = one.during if other.cell.failure.effect is Effect.HARMLESS else ()

@@ -82,6 +82,11 @@ class PairSeen:
         return self.first.hit and self.second.hit
 
     @property
+    def tried(self) -> bool:
+        """See `Tried`."""
+        return self.hit
+
+    @property
     def recovery_s(self) -> float | None:
         """From lifting both to the first of several good walks in a row, in seconds; None when that was not seen."""
         return self.first.recovery_s

@@ -6,10 +6,11 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 
+from harness.chaos.allowance import allowed_s
 from harness.chaos.client import Call
 from harness.chaos.experiments import Expect
 from harness.chaos.explore.catalogue import Failure
-from harness.chaos.explore.judging import Broken, Kind, allowed_s, judge
+from harness.chaos.explore.judging import Broken, Kind, judge
 from harness.chaos.explore.promises import Promise, promise
 from harness.chaos.explore.stores.observation import StoreObservation
 from harness.system.model import Edge, EdgeKind, OnFailure, System

@@ -61,7 +61,7 @@ class _Trial:
         self._service: Service = on.system.services[cell.edge.caller]
         self._promised = store_promise(on.system, cell.entry, cell.edge, cell.failure)
         self._outage: Outage = outage_of(cell.edge, cell.failure, on.rig)
-        self._seen = StoreObservation(cell, on.baselines[cell.journey], sibling_baseline=on.baselines.get(cell.sibling))
+        self._seen = on.observation(StoreObservation, cell)
 
     async def whole(self) -> StoreObservation:
         seen, after = self._seen, await self._on.mark()

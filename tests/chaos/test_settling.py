@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 import pytest
 
 from harness.chaos.explore.judging import Broken, Kind
-from harness.chaos.explore.settling import Settler, Tried
-from harness.chaos.explore.turnstile import Turnstile
+from harness.chaos.settling import Settler, Tried
+from harness.chaos.turnstile import Turnstile
 from harness.system.drive import Sample
 
 LATE, ODD = Broken(Kind.BUDGET, "late"), Broken(Kind.ANSWER, "odd", key="shop:500")
@@ -18,7 +18,7 @@ LATE, ODD = Broken(Kind.BUDGET, "late"), Broken(Kind.ANSWER, "odd", key="shop:50
 
 @dataclass(frozen=True)
 class Seen:
-    hit: bool = True
+    tried: bool = True
     number: int = 0
     recovery_s: float | None = None
     invariants: Sequence[Sample] = ()
@@ -68,10 +68,9 @@ def test_two_of_one_kind_are_told_apart_by_their_key() -> None:
     assert len(doubtful) == 2
 
 
-def test_the_try_in_which_the_promise_was_broken_is_shown() -> None:
-    number, _, doubtful, _ = settled(((LATE,), True), ((), True))
-
-    assert (number, doubtful) == (0, (LATE,))
+def test_the_last_try_is_shown_unless_it_met_nobody() -> None:
+    assert settled(((LATE,), True), ((), True))[0::2] == (1, (LATE,))
+    assert settled(((LATE,), True), ((), False))[0::2] == (0, (LATE,))
 
 
 def test_what_met_nobody_is_tried_once_more() -> None:
@@ -99,8 +98,30 @@ def test_what_the_last_try_left_behind_is_mended_before_the_next_thing_is_tried(
     assert mended == [Seen()]
 
 
-@pytest.mark.parametrize(("broken", "crowd"), [(LATE, [True, False]), (ODD, [True, True])])
-def test_what_seemed_slow_is_repeated_alone(broken: Broken, crowd: list[bool]) -> None:
+UNSURE = replace(LATE, excused=True)
+
+
+def test_what_the_machine_excuses_even_alone_is_tried_once_more_and_then_left_open() -> None:
+    number, broken, doubtful, done = settled(((UNSURE,), True), ((UNSURE,), True), ((UNSURE,), True))
+
+    assert (number, broken, doubtful) == (2, (), (UNSURE,))
+    assert done.count("tried") == 3
+
+
+def test_what_only_a_crowd_excused_is_broken_when_it_is_so_alone() -> None:
+    _, broken, doubtful, done = settled(((UNSURE,), True), ((LATE,), True))
+
+    assert (broken, doubtful, done.count("tried")) == ((LATE,), (), 2)
+
+
+def test_what_can_be_told_at_the_last_try_is_told() -> None:
+    _, broken, doubtful, _ = settled(((LATE,), True), ((UNSURE, ODD), True), ((LATE,), True))
+
+    assert (broken, doubtful) == ((LATE,), ())
+
+
+@pytest.mark.parametrize(("broken", "crowd"), [(LATE, [True, False]), (ODD, [True, False])])
+def test_what_seemed_broken_is_repeated_alone(broken: Broken, crowd: list[bool]) -> None:
     """Whether another copy could begin while each try went on."""
     seen: list[bool] = []
 

@@ -7,7 +7,7 @@ from functools import partial
 import anyio
 import pytest
 
-from harness.chaos.explore.turnstile import Turnstile
+from harness.chaos.turnstile import Turnstile
 
 
 class Crowd:
