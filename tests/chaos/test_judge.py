@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from harness.chaos.experiments import Expect, Expectation, SteadyState
-from harness.chaos.judge import BreachKind, breaches, holds, p95_s, recovered_at, success_ratio
+from harness.chaos.judge import BreachKind, breaches, holds, late, p95_s, recovered_at, success_ratio
 from harness.system.drive import Sample
 from harness.system.journeys import Step
 
@@ -76,3 +78,42 @@ def test_nothing_is_no_steady_state() -> None:
     assert not holds([], SteadyState())
     assert math.isnan(success_ratio([]))
     assert math.isnan(p95_s([]))
+
+
+def busy(_start: float, _end: float) -> float:
+    return 60.0
+
+
+def test_what_the_machine_may_have_made_slow_is_excused_and_a_status_never_is() -> None:
+    samples = [walk(200, ms=3000), walk(500), walk(0, ms=5000)]
+
+    assert [(b.kind, b.excused) for b in breaches(samples, FULL, busy)] == [
+        (BreachKind.NO_ANSWER, True),
+        (BreachKind.SLOW, True),
+        (BreachKind.STATUS, False),
+    ]
+    assert not any(b.excused for b in breaches(samples, FULL))
+
+
+def test_a_share_that_failed_is_excused_only_when_the_machine_had_to_do_with_each() -> None:
+    failed = [walk(404, at=t) for t in (0.0, 100.0)]
+
+    assert [b.excused for b in breaches(failed, FULL, busy)] == [True]
+    assert [b.excused for b in breaches(failed, FULL, lambda start, _: 60.0 if start < 50 else 0.0)] == [False]
+
+
+STEADY = SteadyState(1.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("recovery_s", "said"),
+    [(0.5, None), (2.0, None), (2.5, "took 2.5 s to recover"), (None, "did not recover within 7.0 s")],
+)
+def test_a_recovery_that_is_late_is_told_with_its_time(recovery_s: float | None, said: str | None) -> None:
+    after = [walk(200, at=100.0, ms=2000), walk(200, at=106.0, ms=1000)]
+
+    found = [*late(after, 100.0, recovery_s, within_s=2.0, steady=STEADY)]
+
+    assert [b.text for b in found] == ([said] if said else [])
+    assert not any(b.excused for b in found)
+    assert all(b.excused for b in late(after, 100.0, recovery_s, within_s=2.0, steady=STEADY, added=busy))

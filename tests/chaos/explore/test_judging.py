@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.chaos.allowance import allowed_s
 from harness.chaos.experiments import Expect
 from harness.chaos.explore.fallbacks import Fallback
-from harness.chaos.explore.judging import Broken, Kind, allowed_s, judge
+from harness.chaos.explore.judging import Broken, Kind, judge
 from harness.chaos.explore.observation import Baseline, BreakerSeen, Observation
 from harness.chaos.explore.promises import Promise
 from harness.system.model import BreakerPromise, OnFailure
@@ -388,3 +389,57 @@ def test_invariants_that_do_not_hold_are_told_one_by_one() -> None:
 def test_a_longer_limit_never_allows_less(one: float, other: float) -> None:
     assert allowed_s(min(one, other)) <= allowed_s(max(one, other))
     assert allowed_s(one) > one
+
+
+#: A way to break each promise that a busy machine can seem to break.
+BREAKABLE_BY_TIME = {
+    "no answer": (Kind.NO_ANSWER, {"during": [sample(step(0, 3.0, error="no answer"))]}),
+    "wait": (Kind.BUDGET, {"windows": [window(call(T0, 1.5))]}),
+    "given up": (Kind.BUDGET, {"windows": [window(call(T0, 0.6), took_s=0.7, left=True)]}),
+    "entry": (Kind.ENTRY_TIME, {"during": [sample(step(503, 2.0))]}),
+    "served": (Kind.SERVED, {"during": [sample(step(200), ok=False, error="nothing came")]}),
+    "beside": (Kind.BULKHEAD, {"siblings": [sample(step(200, 1.5), journey="look")]}),
+    "beside failed": (Kind.BULKHEAD, {"siblings": [sample(step(503), journey="look", error="answered 503")]}),
+    "readiness": (Kind.READINESS, {"ready_after": False, "asked_until": T0 + 8}),
+    "late": (Kind.RECOVERY, {"recovery_s": 2.5}),
+    "never": (Kind.RECOVERY, {"recovery_s": None, "asked_until": T0 + 8}),
+    "events": (Kind.DELIVERY, {"undelivered": [sample(step(201))], "asked_until": T0 + 8}),
+    "sums": (Kind.INVARIANT, {"invariants": [sample(step(200), ok=False, error="1 is not 2")], "asked_until": T0 + 8}),
+}
+
+
+@pytest.mark.parametrize(("kind", "seen"), BREAKABLE_BY_TIME.values(), ids=BREAKABLE_BY_TIME)
+def test_what_the_machine_may_have_caused_is_excused_and_only_then(kind: Kind, seen: dict[str, object]) -> None:
+    quiet = [b for b in judged(scene(**seen)) if b.kind is kind]
+    busy = [b for b in judged(scene(**seen, added=lambda _start, _end: 60.0)) if b.kind is kind]
+
+    assert quiet
+    assert not any(b.excused for b in quiet)
+    assert busy
+    assert all(b.excused and b.timing for b in busy)
+
+
+def test_a_circuit_breaker_is_excused_while_the_machine_stands_still() -> None:
+    on = edge(breaker=BreakerPromise(5, 1.0))
+    seen = {"breaker": BreakerSeen(14, opened=False)}
+
+    assert [b.excused for b in judged(scene(on, "breaker", **seen)) if b.kind is Kind.BREAKER] == [False]
+    busy = judged(scene(on, "breaker", **seen, added=lambda _start, _end: 60.0))
+    assert [b.excused for b in busy if b.kind is Kind.BREAKER] == [True]
+
+
+def test_no_machine_excuses_what_takes_no_time() -> None:
+    """A wrong answer, a service that ended, one call too many: these come of no processor."""
+    many = [call(T0 + n, 0.1, number=n) for n in range(5)]
+    seen = scene(
+        died=["shop"],
+        windows=[window(*many)],
+        calls=many,
+        undeclared=[("shop", "POST /orders", 500, TRACE)],
+        added=lambda _start, _end: 60.0,
+    )
+
+    broken = [b for b in judged(seen) if b.kind in {Kind.DIED, Kind.ANSWER, Kind.ATTEMPTS}]
+
+    assert {b.kind for b in broken} == {Kind.DIED, Kind.ANSWER, Kind.ATTEMPTS}
+    assert not any(b.excused for b in broken)
