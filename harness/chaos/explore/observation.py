@@ -53,6 +53,7 @@ class Baseline:
         keys: the most `Idempotency-Key`s with which the same was sent over an edge for one call of the caller, by the
             edge's key; where there is none, one.
         met: edges that were used while a step went on, by its name.
+        stores: keys of the edges to stores that bytes went over meanwhile; None where nobody counts them.
     """
 
     journey: str
@@ -63,6 +64,7 @@ class Baseline:
     fan: int = 1
     keys: Mapping[str, int] = field(default_factory=dict)
     met: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    stores: frozenset[str] | None = None
 
     @property
     def slowest_s(self) -> float:

@@ -206,14 +206,20 @@ class Replica:
         usual = [k for k in known if k.weight] or list(known)
         began = await self.mark()
         warm = [s for journey in usual for s in await self.walk(journey.name, "warm-up")]
-        walks = {journey: await self.walk(journey.name, "baseline") for journey in usual}
+        walks, stores = {}, {}
+        for journey in usual:
+            before = await self._store_bytes()
+            walks[journey] = await self.walk(journey.name, "baseline")
+            after = await self._store_bytes()
+            stores[journey.name] = frozenset(key for key, count in after.items() if count > before.get(key, 0))
         walked = [*warm, *(s for samples in walks.values() for s in samples)]
         queued = [e for e in self.system.edges if e.kind is EdgeKind.EVENTS and self.rig.has(e)]
         await anyio.sleep(_EVENTS_S if queued else 0.0)
         calls = await self.calls(walked, began)
         for journey, samples in walks.items():
             if all(s.ok for s in samples):
-                self.baselines[journey.name] = self._baseline(journey, samples, calls)
+                base = self._baseline(journey, samples, calls)
+                self.baselines[journey.name] = replace(base, stores=stores[journey.name])
             else:
                 self.failing[journey.name] = next(s for s in samples if not s.ok)
         self.untraced = await self._untraced(walked, began)
@@ -222,6 +228,11 @@ class Replica:
         self.asked = frozenset(
             (c.proxy, self._document_of(c.proxy.partition(":")[2]).operation(c.method, c.path)) for c in calls
         )
+
+    async def _store_bytes(self) -> dict[str, int]:
+        """Bytes that went over each edge to a store so far, by its key; those behind a proxy only."""
+        edges = [e for e in self.system.edges if e.kind is EdgeKind.RESOURCE and self.rig.has(e)]
+        return {e.key: await self.rig.bytes_through(e) or 0 for e in edges}
 
     async def _untraced(self, walked: Sequence[Sample], after: int) -> frozenset[str]:
         """Edges that were used, and never by a call that can be told to have been made for one of these walks."""

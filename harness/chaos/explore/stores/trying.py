@@ -16,6 +16,7 @@ from harness.chaos.explore.stores.catalogue import AWAY
 from harness.chaos.explore.stores.judging import can_do_without, store_promise
 from harness.chaos.explore.stores.observation import Started, StoreObservation
 from harness.chaos.explore.stores.outage import Outage, outage_of
+from harness.chaos.explore.stores.whereabouts import is_counted
 from harness.chaos.explore.trying import Effort, recover
 from harness.chaos.journal import Journal
 from harness.system.drive import Sample
@@ -35,13 +36,20 @@ _SLACK_S = 1.0
 
 
 def plan_store_cell(system: System, baselines: Mapping[str, Baseline], edge: Edge, failure: Failure) -> Cell | None:
-    """Choose who walks: the commonest journey that comes to the service, and one beside it that does not."""
-    into = {e.key for e in system.edges_to(edge.caller)}
+    """Choose who walks: the commonest journey that comes to the service and its store, and one beside it that does not.
+
+    A journey that comes to the service and never to its store would go well whatever becomes of that.
+    """
+    edges = system.edges_to(edge.caller)
+    into = {e.key for e in edges}
 
     def comes(base: Baseline) -> bool:
         return base.entry == edge.caller or not into.isdisjoint(base.edges)
 
     using = [b for b in baselines.values() if comes(b)]
+    # What events do to a store they do at any time, perhaps when the journey has long ended.
+    if is_counted(edge) and all(e.kind is not EdgeKind.EVENTS for e in edges):
+        using = [b for b in using if b.stores is None or edge.key in b.stores]
     if not using:
         return None
     chosen = min(using, key=lambda b: (-b.weight, len(b.edges), b.journey))

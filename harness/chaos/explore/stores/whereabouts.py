@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.system.model import Edge, EdgeKind, System
 
-__all__ = ["StoreFile", "StoreServer", "Whereabouts", "store_edges", "whereabouts", "why_not"]
+__all__ = ["StoreFile", "StoreServer", "Whereabouts", "is_counted", "store_edges", "whereabouts", "why_not"]
 
 _DATA = "{data}"
 _PORTS = {
@@ -116,6 +116,11 @@ def why_not(system: System, edge: Edge) -> str:
         if not system.runtime.invites(f"//{where.host}:{where.port}"):
             return f"{where.host} is not on loopback, and runtime.allow_targets does not name it"
     return ""
+
+
+def is_counted(edge: Edge) -> bool:
+    """Whether bytes on the way to the store are counted: a proxy stands before it."""
+    return isinstance(whereabouts(edge.template), StoreServer)
 
 
 def store_edges(system: System) -> tuple[Edge, ...]:

@@ -154,6 +154,44 @@ def test_the_commonest_journey_that_comes_to_the_service_walks_and_beside_it_one
     assert plan_store_cell(system(into), {"direct": bases[3]}, STORE, AWAY) == Cell(STORE, AWAY, "direct", "shop")
 
 
+CACHE_SERVER = replace(CACHE, url="redis://127.0.0.1:6379/0")
+IDLE, BUSY = frozenset[str](), frozenset({CACHE_SERVER.key})
+
+
+@pytest.mark.parametrize(
+    ("stores", "events", "walks"),
+    [
+        ({"common": IDLE, "rare": BUSY}, False, "rare"),
+        ({"common": IDLE, "rare": IDLE}, False, None),
+        ({"common": BUSY, "rare": BUSY}, False, "common"),
+        ({"common": None, "rare": None}, False, "common"),  # nobody counts
+        ({"common": IDLE, "rare": IDLE}, True, "common"),  # it is asked once the journey has ended
+    ],
+)
+def test_only_a_journey_that_is_seen_to_use_the_store_tells_anything(
+    stores: dict[str, frozenset[str] | None], *, events: bool, walks: str | None
+) -> None:
+    into = replace(edge(between="front:shop"), kind=EdgeKind.EVENTS if events else EdgeKind.HTTP)
+    bases = {
+        name: Baseline(name, "front", weight, {"a": 0.1}, {into.key: 1}, stores=stores[name])
+        for name, weight in (("rare", 1), ("common", 5))
+    }
+
+    cell = plan_store_cell(system(into), bases, CACHE_SERVER, AWAY)
+
+    assert (cell.journey if cell else None) == walks
+
+
+def test_where_nobody_counts_bytes_whoever_comes_to_the_service_walks() -> None:
+    into = edge(between="front:shop")
+    base = Baseline("common", "front", 5, {"a": 0.1}, {into.key: 1}, stores=IDLE)
+    stored = replace(STORE, url="sqlite:///{data}/shop.db")
+
+    cell = plan_store_cell(system(into), {"common": base}, stored, AWAY)
+
+    assert cell is not None
+
+
 def test_whoever_has_ended_is_not_blamed_for_giving_no_answer_as_well() -> None:
     silent = call(proxy="front:shop", upstream_status=None, status=None, ending="gone")
 
