@@ -40,7 +40,7 @@ def plan_store_cell(system: System, baselines: Mapping[str, Baseline], edge: Edg
 
     A journey that comes to the service and never to its store would go well whatever becomes of that.
     """
-    edges = system.edges_to(edge.caller)
+    edges = tuple(system.edges_to(edge.caller))
     into = {e.key for e in edges}
 
     def comes(base: Baseline) -> bool:
