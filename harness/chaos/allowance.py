@@ -14,7 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 from harness.system.drive import Sample
 from harness.system.machine import Added
 
-__all__ = ["Over", "Taken", "all_strained", "allowed_s", "longest_over", "strained"]
+__all__ = ["Over", "Taken", "all_strained", "allowed_s", "any_strained", "longest_over", "recovered_late", "strained"]
 
 #: What a machine that is doing other things may add to any time, in seconds, and as a share of it.
 _SLACK_S = 0.3
@@ -75,4 +75,30 @@ def strained(added: Added, start: float, end: float) -> bool:
 
 def all_strained(added: Added, samples: Sequence[Sample]) -> bool:
     """The same for walks: whether each of them may have gone otherwise because of the machine."""
-    return bool(samples) and all(strained(added, s.started, s.started + s.duration_ms / 1000) for s in samples)
+    return bool(samples) and all(_strained(added, s) for s in samples)
+
+
+def any_strained(added: Added, samples: Iterable[Sample]) -> bool:
+    """Whether one of them may have."""
+    return any(_strained(added, s) for s in samples)
+
+
+def recovered_late(added: Added, bad: Sequence[Sample], limit: float, recovered: float | None) -> bool:
+    """Whether a recovery that did not come in time may have come late because of the machine.
+
+    Who was asked after the limit, was given all the time it wanted, and still failed, has not recovered: however long others
+    waited for a processor meanwhile.
+
+    Args:
+        bad: walks that did not go well since the failure was lifted.
+        limit: when it had to have recovered, in seconds since the epoch.
+        recovered: when it had; None when it was not seen.
+    """
+    after = [s for s in bad if s.started + s.duration_ms / 1000 > limit]
+    if after or recovered is None:
+        return all_strained(added, after)
+    return added(limit, recovered) >= recovered - limit
+
+
+def _strained(added: Added, sample: Sample) -> bool:
+    return strained(added, sample.started, sample.started + sample.duration_ms / 1000)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from harness.chaos.allowance import Taken, all_strained, longest_over, strained
+from harness.chaos.allowance import Taken, all_strained, longest_over, recovered_late
 from harness.chaos.experiments import Expectation, SteadyState
 from harness.system.drive import Sample
 from harness.system.machine import Added, nothing_added
@@ -172,15 +172,15 @@ def late(
         recovery_s: when it came, in seconds; None when it did not.
         within_s: the longest it may take, in seconds.
     """
+    if recovery_s is not None and recovery_s <= within_s:
+        return
     bad = tuple(s for s in samples if not s.ok or s.duration_ms > steady.p95_s * 1000)
-    if recovery_s is None:
-        seen_s = samples[-1].ended - lifted if samples else 0.0
-        excused = strained(added, lifted, lifted + max(seen_s, within_s))
-        yield Breach(BreachKind.LATE, samples=bad, text=f"did not recover within {seen_s:.1f} s", excused=excused)
-    elif recovery_s > within_s:
-        excused = added(lifted, lifted + recovery_s) >= recovery_s - within_s
-        text = f"took {recovery_s:.1f} s to recover"
-        yield Breach(BreachKind.LATE, samples=bad, worst=recovery_s, text=text, excused=excused)
+    seen_s = samples[-1].ended - lifted if samples else 0.0
+    text = f"did not recover within {seen_s:.1f} s" if recovery_s is None else f"took {recovery_s:.1f} s to recover"
+    recovered = None if recovery_s is None else lifted + recovery_s
+    yield Breach(
+        BreachKind.LATE, samples=bad, text=text, excused=recovered_late(added, bad, lifted + within_s, recovered)
+    )
 
 
 def _wrong_answers(journey: str, samples: Sequence[Sample], expected: Expectation) -> list[Breach]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.chaos.allowance import Taken, all_strained, allowed_s, longest_over, strained
+from harness.chaos.allowance import Taken, all_strained, allowed_s, any_strained, longest_over, recovered_late
 from harness.chaos.experiments import Expect
 from harness.chaos.explore.catalogue import Effect
 from harness.chaos.explore.observation import Observation
@@ -338,19 +338,10 @@ def _readiness(seen: Observation) -> Iterator[Broken]:
         text = f"{edge.caller} did not become ready again"
         waited = _time(seen.asked_until - seen.lifted)
         detail = f"GET {seen.asked_ready} still said otherwise {waited} after that was over."
-        yield Broken(Kind.READINESS, text, detail, key="after", excused=_strained_since_lifted(seen))
-
-
-def _strained_since_lifted(seen: Observation) -> bool:
-    return strained(seen.added, seen.lifted, max(seen.asked_until, seen.lifted))
+        yield Broken(Kind.READINESS, text, detail, key="after")
 
 
 def _breaker(seen: Observation, open_s: float) -> Iterator[Broken]:
-    excused = strained(seen.added, seen.injected, seen.lifted)
-    return (replace(broken, excused=excused) for broken in _breaker_broken(seen, open_s))
-
-
-def _breaker_broken(seen: Observation, open_s: float) -> Iterator[Broken]:
     edge, breaker = seen.cell.edge, seen.breaker
     promised = edge.contract.breaker
     if breaker is None or promised is None:
@@ -363,7 +354,7 @@ def _breaker_broken(seen: Observation, open_s: float) -> Iterator[Broken]:
         text = (
             f"{name} let {breaker.failures} calls fail in a row{ending}; it promises to open after {promised.failures}"
         )
-        yield Broken(Kind.BREAKER, text, key="opens")
+        yield Broken(Kind.BREAKER, text, key="opens", excused=any_strained(seen.added, seen.during))
     if not breaker.opened:
         return
     if breaker.leaked:
@@ -376,22 +367,23 @@ def _breaker_broken(seen: Observation, open_s: float) -> Iterator[Broken]:
         yield Broken(Kind.BREAKER, text, f"Seen: {seen_s}. Without one it never learns that all is well.", key="probes")
     elif breaker.reopened_after is None or breaker.reopened_after > limit:
         text = f"{name} stayed closed although its probe had failed"
-        yield Broken(Kind.BREAKER, text, "A probe that fails opens it once more.", key="reopens")
+        detail = "A probe that fails opens it once more."
+        yield Broken(Kind.BREAKER, text, detail, key="reopens", excused=any_strained(seen.added, seen.during))
 
 
 def _recovery(seen: Observation, limit_s: float) -> Iterator[Broken]:
     if seen.died:
         return
     bad = tuple(s for s in seen.after if not s.ok)
-    said, samples = bad[-1].error if bad else "", bad[::-1]
     if seen.recovery_s is None:
         text = f"{seen.cell.journey} did not go well again within {_time(limit_s)} after that was over"
-        yield Broken(Kind.RECOVERY, text, said, samples, excused=_strained_since_lifted(seen))
-        return
-    over = longest_over([Taken(seen.lifted, seen.recovery_s, limit_s, seen)], seen.added)
-    if over:
+    elif seen.recovery_s > limit_s:
         text = f"{seen.cell.journey} took {seen.recovery_s:.1f} s to recover; {_time(limit_s)} is allowed"
-        yield Broken(Kind.RECOVERY, text, said, samples, excused=over.excused)
+    else:
+        return
+    recovered = None if seen.recovery_s is None else seen.lifted + seen.recovery_s
+    excused = recovered_late(seen.added, bad, seen.lifted + limit_s, recovered)
+    yield Broken(Kind.RECOVERY, text, bad[-1].error if bad else "", bad[::-1], excused=excused)
 
 
 def _delivery(seen: Observation) -> Iterator[Broken]:
@@ -400,13 +392,13 @@ def _delivery(seen: Observation) -> Iterator[Broken]:
         walked = len(seen.during) + len(seen.after)
         text = f"{len(lost)} of {walked} of {seen.cell.journey} never came to {edge.callee}, also not afterwards"
         detail = f"{edge.name} carries events; what is queued must be delivered."
-        yield Broken(Kind.DELIVERY, text, detail, tuple(lost), excused=_strained_since_lifted(seen))
+        yield Broken(Kind.DELIVERY, text, detail, tuple(lost))
 
 
 def _invariants(seen: Observation) -> Iterator[Broken]:
     for sample in seen.invariants:
         text = f"{sample.journey} did not hold afterwards: {sample.error[:200]}"
-        excused = _strained_since_lifted(seen)
+        excused = all_strained(seen.added, [sample])
         yield Broken(Kind.INVARIANT, text, "", (sample,), sample.journey, excused)
 
 

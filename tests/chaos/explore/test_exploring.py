@@ -52,6 +52,7 @@ def test_a_well_behaved_system_is_green_in_every_cell(tmp_path: Path) -> None:
     assert GridState.BROKEN not in {c.state for c in grid.cells}
     assert {m.name for m in result.measures} == {
         "chaos.recovery", "chaos.waited", "chaos.attempts", "chaos.breaker.failures", "chaos.breaker.open",
+        "chaos.processors.waited_for", "chaos.untold",
     }  # fmt: skip
 
 
