@@ -34,7 +34,7 @@ _PATIENCE_S = 10.0
 _IN_MEMORY = 8 * 1024 * 1024
 #: The longest file that is kept whole.
 _LARGEST = 100_000_000
-_DOCUMENTS = {".json", ".xml", ".html", ".har", ".yaml", ".yml", ".toml"}
+_DOCUMENTS = {".json", ".xml", ".html", ".har", ".yaml", ".yml", ".toml", ".openapi", ".asyncapi"}
 #: How much of a file says what it is.
 _START = 8192
 #: How formats begin that are no text: databases, archives, pictures, programs, fonts.

@@ -366,6 +366,8 @@ PIECES = (
     ),
     *('token=("', "token=[", "$.token ", "--token ", "header 'token' ", '"token" with value ', "<token>", "<token "),
     *("<token><![CDATA[", "&lt;token&gt;", 'name="token" ', '("token",', 'name="token" value=', "Cookie: a=b; "),
+    *('"token":{"type":"string",', '"token":{"type":"object","properties":{', '{"name":"token",', '"default":["'),
+    *("QUJD", "0x41, ", "ab\n", "A" * 64 + "\n", "QUJD" * 16 + "\\n"),
     *('form-data; name="token"\\r\\n', "Cookie: ", "password key ", "token&quot;:&quot;"),
 )
 
