@@ -19,6 +19,7 @@ from harness.evidence._carriers import by_name
 from harness.evidence._names import is_secret_name, may_have_names, squeezed, table
 from harness.evidence._pairs import SCHEMES
 from harness.evidence._reading import Reading
+from harness.evidence._shapes import DIGEST
 from harness.evidence.secrets import SHARED, of_basic, plain_name, remember
 
 __all__ = [
@@ -209,6 +210,7 @@ def _told(name: str, value: str) -> Iterator[Said]:
         yield (name, rest)  # whatever the scheme is called
     if rest and scheme.lower() in SCHEMES:
         value = rest
+        yield from ((name, proof[1]) for proof in DIGEST.finditer(rest if scheme.lower() == "digest" else ""))
         if scheme.lower() == "basic":
             yield from ((name, part) for part in of_basic(rest) if worth_knowing(part))
     if worth_knowing(value):

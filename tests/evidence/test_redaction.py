@@ -86,6 +86,7 @@ HARMLESS = (
     "http://127.0.0.1:8080/a?mail=bob@example.com and http://[::1]:80/@bob",
     "tokenizer ready, secretary called, passing 3 of 4",
     '["password", "email"] are required',
+    'response="accepted" and response=200, nonce="abcdef12"',
     "shipping=express&inside=1&passed=3&bypass=no",
 )
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -115,6 +116,9 @@ SHAPES = (
     ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "abcdefghijklmnop"),
     ("xoxb-123456789012-abcdefghij", "xoxb-123456789012"),
     ("sk_live_" + "abcdefghijklmnop", "abcdefghijklmnop"),
+    (f'got response="{"6629fae49393a053" * 2}", opaque="x"', "6629fae49393a053"),
+    ('{"a": "qop=auth, cnonce=\\"0a4f113b\\", nc=1"}', "0a4f113b"),
+    (f"response={'6629fae49393a053' * 4}", "6629fae49393a053"),
     ("https://hooks.slack.com/services/T000/B000/XXXXYYYY", "XXXXYYYY"),
 )
 
