@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.contracts.consumer.testlog import CollectionProblem, Session, TestEnded, append
+from harness.contracts.consumer.testlog import CollectionProblem, Session, TestEnded, append, opened_privately
 
 if TYPE_CHECKING:
     from harness.testing.publishing import Outcome
@@ -35,7 +35,8 @@ class LogWriter:
         self._wanted: set[str] = set()
         self._done: set[str] = set()
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("")
+        with open(file, "w", opener=opened_privately):
+            pass
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Remember what is to run; with xdist the controlling process collects nothing itself."""
