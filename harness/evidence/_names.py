@@ -47,7 +47,8 @@ _ABOUT = table(
     " min max url uri urls endpoint endpoints policy policies rules format pattern required enabled disabled valid invalid"
     " verified status strength scheme schemes method methods version algorithm alg algo issuer audience scope scopes usage"
     " used remaining changed updated created optional exists present missing supported error errors description"
-    " placeholder env file dir path location class kind name names provider host port service samesite domain"
+    " placeholder attempts attempt tries retries failures hint hints santa strategy"
+    " manager env file dir path location class kind name names provider host port service samesite domain"
 )
 #: Tokens a language model or a bucket counts.
 _COUNTED = table("max min total num n prompt completion input output cached reasoning remaining used count")

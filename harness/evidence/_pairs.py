@@ -131,7 +131,7 @@ class _Pairs:
             return
         mask = f"{quote}{MASK}{quote}"
         if text[place : place + 1] in {"{", "[", "("} and not text.startswith(MASK, place):
-            yield from self._nested(place, quote, mask)
+            yield from self._nested(match[1], place, quote, mask)
             return
         bare = _BARE.match(text, place)
         # How many tokens there are is no secret; neither is how many checks passed.
@@ -143,7 +143,7 @@ class _Pairs:
         start, end, _ = string_at(self._text, opening, inside=self._inside)
         return (start, end, MASK)
 
-    def _nested(self, place: int, quote: str, mask: str) -> Iterator[Span]:
+    def _nested(self, name: str, place: int, quote: str, mask: str) -> Iterator[Span]:
         text, level = self._text, len(quote) - 1 if quote[0] != "&" else 0
         if not self._unclosed:
             stop = None if level or not self._inside else self._strings.end(place)
@@ -155,7 +155,7 @@ class _Pairs:
             for start, stop, is_string in list_items(text, place + 1, end - 1):
                 yield (start, stop, MASK if is_string else mask)
             return
-        elif text[place] == "{" and not level and describes(text, place):
+        elif text[place] == "{" and not level and (name.lower() == "auth" or describes(text, place)):
             yield from values_described(text, place, end)
             self._done = end
             return

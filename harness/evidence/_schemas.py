@@ -29,7 +29,7 @@ _ABOUT = table(
     " deprecated minLength maxLength minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minItems maxItems"
     " uniqueItems minProperties maxProperties additionalProperties allOf anyOf oneOf in name scheme bearerFormat style"
     " explode allowEmptyValue allowReserved contentEncoding contentMediaType discriminator propertyName openIdConnectUrl"
-    " authorizationUrl tokenUrl refreshUrl url"
+    " authorizationUrl tokenUrl refreshUrl url method realm provider user username enabled"
 )
 #: Members that hold values, whatever stands in them.
 _VALUES = table("example examples default enum const value")
