@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.contracts.consumer.testlog import CollectionProblem, Session, TestEnded, append, opened_privately
+from harness.contracts.consumer.testlog import (
+    CollectionProblem,
+    Session,
+    TestEnded,
+    Unpublished,
+    append,
+    opened_privately,
+)
 
 if TYPE_CHECKING:
     from harness.testing.publishing import Outcome
@@ -77,6 +84,8 @@ class LogWriter:
         """Write down the end of the run."""
         for published in outcome.published:
             append(self._file, published)
+        for pact in outcome.unpublished:
+            append(self._file, Unpublished(pact=pact))
         for replayed in outcome.replayed:
             append(self._file, replayed)
         not_run = sorted(self._wanted - self._done)

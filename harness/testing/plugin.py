@@ -145,6 +145,8 @@ def pact(request: pytest.FixtureRequest) -> Generator[PactFactory]:
         _keep(state, "pacts", [{"test": request.node.nodeid, "pact": raw} for raw in made])
         if made and isinstance(request.node, pytest.Function):
             state.to_replay[request.node] = made
+    elif request.config.getoption("--harness-report") or hasattr(request.config, "workerinput"):
+        _keep(state, "failed", [{"pact": raw} for raw in factory.defined()])
 
 
 def _keep(state: _State, kind: str, records: Sequence[dict[str, Any]]) -> None:

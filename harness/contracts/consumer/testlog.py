@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 __all__ = [
     "CollectionProblem",
@@ -138,7 +138,15 @@ class Replayed:
     kind: Literal["replayed"] = "replayed"
 
 
-Entry = TestEnded | CollectionProblem | Published | Replayed | Session
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpublished:
+    """The pact of a test that failed: what it sent in confidence is to be known, and nothing else of it is used."""
+
+    pact: dict[str, Any]
+    kind: Literal["unpublished"] = "unpublished"
+
+
+Entry = TestEnded | CollectionProblem | Published | Replayed | Session | Unpublished
 Record = Annotated[Entry, "kind"]
 
 
