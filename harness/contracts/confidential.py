@@ -33,7 +33,7 @@ def _said(interaction: Mapping[str, Any], find: Credentials) -> Iterator[Said]:
         yield from find.of_headers(_pairs(part.get("headers")))
         yield from find.of_headers(_pairs(part.get("metadata") or part.get("metaData")))
         query = part.get("query")
-        yield from find.of_form(query) if isinstance(query, str) else find.of_json(query)
+        yield from find.of_form(query) if isinstance(query, str) else find.of_fields(_pairs(query))
         for key in ("body", "contents"):
             body = _content(part.get(key))
             yield from find.of_body(body) if isinstance(body, str) else find.of_json(body)

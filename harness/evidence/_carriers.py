@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from harness.evidence._commands import may_have_commands, options, programs, settings, two_words
-from harness.evidence._jsontext import MASK, QUOTE, Strings, opening_at, string_at, string_end
+from harness.evidence._jsontext import MASK, QUOTE, Strings, list_items, nesting_end, opening_at, string_at, string_end
 from harness.evidence._names import may_have_names
 from harness.evidence._pairs import NO_VALUE, PROSE, WHOLE_LINE, near_end, pairs
 from harness.evidence._reading import Reading, Span
@@ -33,6 +33,11 @@ _NAMED = re.compile(
 )
 _VALUE_KEY = re.compile(
     rf"(?<![\w.\-])(?i:value|val|content|text)(?:{QUOTE})?+\s{{0,4}}+[:=]\s{{0,4}}+(?={QUOTE}|-?\d)"
+)
+#: Where one may be, and what opens and closes brackets between: `{"name": "token", "schema": {"default": "x"}}`.
+_BESIDE_NAME = re.compile(
+    rf"[{{}}<>]|{_VALUE_KEY.pattern}"
+    rf"|(?<![\w.\-])(?:examples?|default|enum|const)(?:{QUOTE})?+\s{{0,4}}+[:=]\s{{0,200}}+(?={QUOTE}|-?\d|\[)"
 )
 #: The same in YAML.
 _NAMED_PLAIN = re.compile(
@@ -111,9 +116,9 @@ def _named(text: str, is_secret: IsSecret) -> Iterator[Span]:
     for match in _NAMED.finditer(text):
         if not is_secret(match[2]):
             continue
-        if value := _value_beside(text, match):
-            yield value
-        elif part := _ITS_PART.match(text, match.end()):
+        values = list(_values_beside(text, match))
+        yield from values
+        if not values and (part := _ITS_PART.match(text, match.end())):
             yield (part.start(1), part.end(), MASK)
 
 
@@ -130,20 +135,46 @@ def _named_plainly(text: str, is_secret: IsSecret) -> Iterator[Span]:
             yield (*value.span(), MASK)
 
 
-def _value_beside(text: str, match: re.Match[str]) -> Span | None:
-    """The other half, in the same brackets: behind the name or before it."""
-    stop = min(
-        (e for e in (text.find(s, match.end(), match.end() + _FAR) for s in "{}<>") if e >= 0),
-        default=match.end() + _FAR,
-    )
-    if key := _VALUE_KEY.search(text, match.end(), stop):
-        return _value_at(text, key.end())
+def _values_beside(text: str, match: re.Match[str]) -> Iterator[Span]:
+    """The other half, in the same brackets: behind the name or before it; and examples of a parameter, however deep."""
+    behind = _values_behind(text, match.end())
+    first = next(behind, None)
+    if first:
+        yield first
+        yield from behind
+        return
     start = max(match.start() - _FAR, 0, *(text.rfind(s, max(0, match.start() - _FAR), match.start()) for s in "{}<>"))
     for key in _VALUE_KEY.finditer(text, start, match.start()):
         value = _value_at(text, key.end())
         if value and value[1] <= match.start():
-            return value
-    return None
+            yield value
+            return
+
+
+def _values_behind(text: str, start: int) -> Iterator[Span]:
+    depth = done = 0
+    for sign in _BESIDE_NAME.finditer(text, start, start + _FAR):
+        if sign.start() < done:
+            continue
+        depth += {"{": 1, "}": -1}.get(sign[0], 0)
+        if depth < 0 or sign[0] in "<>":
+            return
+        if sign[0] not in "{}":
+            for value in _all_at(text, sign.end()):
+                done = value[1]
+                yield value
+
+
+def _all_at(text: str, place: int) -> Iterator[Span]:
+    """One value, or each of a list."""
+    closed = nesting_end(text, place, stop=place + _FAR) if text[place] == "[" else None
+    if closed:
+        yield from (
+            (begin, stop, MASK if quoted else f'"{MASK}"')
+            for begin, stop, quoted in list_items(text, place + 1, closed - 1)
+        )
+    elif value := _value_at(text, place):
+        yield value
 
 
 def _value_at(text: str, place: int) -> Span | None:
@@ -249,7 +280,7 @@ CARRIERS: tuple[tuple[Callable[[str], bool], Callable[[str, IsSecret], Iterator[
     (_has("'", '"', "&quot;", "&#39;"), _beside),
     (_has("-"), options),
     (_has("set", "config", "rabbitmqctl", "vault", "htpasswd"), settings),
-    (_has("val", "content", "text", "form-data"), _named),
+    (_has("val", "content", "text", "form-data", "example", "default", "enum", "const"), _named),
     (_has("value:"), _named_plainly),
     (_has("(", "["), _tuples),
     (_always, pairs),

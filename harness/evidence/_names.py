@@ -29,20 +29,26 @@ _JOINED = table(
     " connectionstring connstr mfacode otpcode smscode logincode authcode authorizationcode verificationcode"
     " securitycode recoverycode backupcode resetcode codeverifier userpass dbpass rootpass smtppass mailpass ftppass"
     " proxypass ldappass bindpass requirepass masterauth motdepasse socialsecurity storepass keypass dbpw userpw"
-    " rootpw adminpw mypw"
+    " rootpw adminpw mypw clientassertion devicecode usercode hmacsha"
 )
 
 #: Or when it ends with one of these.
-_LAST = table("pin otp totp cvv cvc cvn pass pw sid xauth sig signature dsn ssn iban")
+_LAST = table("auth pin otp totp cvv cvc cvn pass pw sid xauth sig signature dsn ssn iban")
 #: Or when it is just one of these.
-_WHOLE = table("auth")
+_WHOLE = table("auth authentication proxyauthentication xauthentication dpop")
+#: `auth` behind one of these is a switch, or tells of a moment.
+_ABOUT_AUTH = table(
+    "no skip require requires required need needs without last next is has use uses enable enabled disable disabled allow"
+    " optional bypass pre post re of after before"
+)
 #: A name with a stem in it that ends like this says something *about* a secret: token_type, password_policy, cookie_name.
 _ABOUT = table(
     "type types expires expiry expiration expire expired in at ttl age lifetime count counts limit limits length len size"
     " min max url uri urls endpoint endpoints policy policies rules format pattern required enabled disabled valid invalid"
     " verified status strength scheme schemes method methods version algorithm alg algo issuer audience scope scopes usage"
     " used remaining changed updated created optional exists present missing supported error errors description"
-    " placeholder env file dir path location class kind name names provider host port service samesite domain"
+    " placeholder attempts attempt tries retries failures hint hints santa strategy"
+    " manager env file dir path location class kind name names provider host port service samesite domain"
 )
 #: Tokens a language model or a bucket counts.
 _COUNTED = table("max min total num n prompt completion input output cached reasoning remaining used count")
@@ -64,9 +70,11 @@ _HINTS = table(
 )
 _HINTS_BEYOND_ASCII = table("hasło şifre lösenord jelszó пароль 密码 密碼 パスワード 비밀번호")
 
-_PARTS = ("key", "sess", "card", "code", "pass", "auth", "conn", "socialsec", "pw")
-_SHORT = ("auth", "pin", "otp", "cv", "pass", "pw", "sid", "sig", "dsn", "ssn", "iban")
-_SHORT_HINT = re.compile(r"(?:auth|pin|otp|cv[vcn]|pass|pw|sid|sig(?:nature)?|dsn|ssn|iban)(?![a-z])")
+_PARTS = ("key", "sess", "card", "code", "pass", "auth", "conn", "socialsec", "pw", "hmac", "assertion")
+_SHORT = ("auth", "dpop", "pin", "otp", "cv", "pass", "pw", "sid", "sig", "dsn", "ssn", "iban")
+_SHORT_HINT = re.compile(
+    r"(?:auth(?:entication)?|dpop|pin|otp|cv[vcn]|pass|pw|sid|sig(?:nature)?|dsn|ssn|iban)(?![a-z])"
+)
 _MARKS = re.compile("[\u0300-\u036f]+")
 #: Letters that are not one of ASCII with a mark.
 _LETTERS = str.maketrans({"ł": "l", "ø": "o", "ı": "i", "ß": "ss", "æ": "ae"})
@@ -108,6 +116,8 @@ def is_secret_name(name: str) -> bool:
 
 def _ends_secret(words: list[str]) -> bool:
     last = words[-1]
+    if last == "auth":
+        return len(words) > 1 and words[-2] not in _ABOUT_AUTH
     return last in _LAST and (len(words) == 1 or last not in _AMBIGUOUS or words[-2] in _AMBIGUOUS[last])
 
 

@@ -32,6 +32,11 @@ _ISSUERS = (
     (re.compile(r"35(?:2[89]|[3-8])"), {16}),
     (re.compile(r"62"), {16, 19}),
 )
+#: What stands before a number that is an id, whatever its check digit says; that of a card would be called otherwise.
+_ID = re.compile(
+    r"(?i)(?<![a-z\d_\-])(?:(?:order|item|product|user|customer|trace|span|request|event|record)[_\-]?)?(?:id|sku)"
+    r"\\*[\"']?\s{0,3}[:=]\s{0,3}\\*[\"']?$"
+)
 _PORT = b":0000"
 _PGPASS = re.compile(r"(?m):\d{4,5}+:[^\s:]{1,80}+:[^\s:]{1,80}+:([^\s:\"\\]++)(?=$|[\"\\\r])")
 _HOST = re.compile(r"(?:^|[\r\n\"]|\\n)[^\s:#\"\\]{1,100}$")
@@ -44,13 +49,17 @@ def numbers(text: str) -> Iterator[Span]:
     for candidate in _CANDIDATE.finditer(digits):
         if track := _TRACK.match(text, candidate.start()):
             yield (*track.span(), MASK)
-        elif (card := _CARD.match(text, candidate.start())) and _is_card(card[0]):
+        elif (card := _CARD.match(text, candidate.start())) and _is_card(card[0]) and not _is_id(text, card):
             bare = bare_number(text, *card.span(), strings)
             yield (*card.span(), f'"{MASK}"' if bare else MASK)
     if _PORT in digits:
         for line in _PGPASS.finditer(text):
             if _HOST.search(text[max(0, line.start() - 110) : line.start()]):
                 yield (*line.span(1), MASK)
+
+
+def _is_id(text: str, number: re.Match[str]) -> bool:
+    return number[0].isdigit() and _ID.search(text[max(0, number.start() - 30) : number.start()]) is not None
 
 
 def _is_card(text: str) -> bool:

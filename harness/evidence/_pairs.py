@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from harness.evidence._jsontext import MASK, QUOTE, Strings, list_items, nesting_end, opening_at, string_at
 from harness.evidence._names import table
 from harness.evidence._reading import Span
+from harness.evidence._schemas import describes, values_described
 
 __all__ = ["NO_VALUE", "PROSE", "SCHEMES", "TOKEN", "WHOLE_LINE", "near_end", "pairs"]
 
@@ -90,14 +91,14 @@ class _Pairs:
         self._strings = Strings(text)
         self._inside = self._unclosed = False
         self._plain: set[str] = set()
+        self._done = 0
 
     def spans(self) -> Iterator[Span]:
         """What to replace with what, from the front to the back."""
-        done = 0
         for match in _PAIR.finditer(self._text):
             name = match[1]
             alone = self._text[match.start() - 1 : match.start()] not in _ESCAPES
-            if (alone and name in self._plain) or match.start() < done:
+            if (alone and name in self._plain) or match.start() < self._done:
                 continue
             if not self._secret(match):
                 if alone and name.lower() not in _SECOND_WORDS and len(self._plain) < _REMEMBERED:
@@ -107,7 +108,7 @@ class _Pairs:
             self._inside = self._strings.inside(match.start()) and match[2] != '"'
             for span in self._quoted(match) if match[2] else self._unquoted(match):
                 value = self._text[span[0] : span[1]]
-                done = span[1]
+                self._done = max(self._done, span[1])
                 if value.lower() not in NO_VALUE and value != MASK:
                     yield span
 
@@ -130,7 +131,7 @@ class _Pairs:
             return
         mask = f"{quote}{MASK}{quote}"
         if text[place : place + 1] in {"{", "[", "("} and not text.startswith(MASK, place):
-            yield from self._nested(place, quote, mask)
+            yield from self._nested(match[1], place, quote, mask)
             return
         bare = _BARE.match(text, place)
         # How many tokens there are is no secret; neither is how many checks passed.
@@ -142,7 +143,7 @@ class _Pairs:
         start, end, _ = string_at(self._text, opening, inside=self._inside)
         return (start, end, MASK)
 
-    def _nested(self, place: int, quote: str, mask: str) -> Iterator[Span]:
+    def _nested(self, name: str, place: int, quote: str, mask: str) -> Iterator[Span]:
         text, level = self._text, len(quote) - 1 if quote[0] != "&" else 0
         if not self._unclosed:
             stop = None if level or not self._inside else self._strings.end(place)
@@ -153,6 +154,10 @@ class _Pairs:
         elif text[place] == "[" and text[end - 1] == "]":
             for start, stop, is_string in list_items(text, place + 1, end - 1):
                 yield (start, stop, MASK if is_string else mask)
+            return
+        elif text[place] == "{" and not level and (name.lower() == "auth" or describes(text, place)):
+            yield from values_described(text, place, end)
+            self._done = end
             return
         if text[place + 1 : end - 1].strip():
             yield (place, end, mask)

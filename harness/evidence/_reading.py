@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from html.entities import html5
 
-__all__ = ["Reading", "Span"]
+__all__ = ["Reading", "Span", "lowered"]
 
 #: Where a secret begins and ends, and what to write instead.
 Span = tuple[int, int, str]
@@ -54,25 +54,32 @@ _STAYS_IN_URLS = _STAYS | frozenset("+,;])<>/@#?%")
 _ENTITIES = {name.rstrip(";"): sign for name, sign in html5.items() if len(sign) == 1 and name.endswith(";")}
 
 
+def lowered(text: str) -> str:
+    """A text in lower case, each character at its place."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else re.sub("[A-Z]+", lambda word: word[0].lower(), text)
+
+
 class Reading:
     """One text, read.
 
     Args:
         source: the text as it stands somewhere.
+        lower: the same in lower case (`lowered`), where it is at hand.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, lower: str = "") -> None:
         self.source, self.text = source, source
         self._starts: list[int] = []
         self._origins: list[tuple[int, int]] = []
+        self._lower = lower
         if not source.isascii() or any(sign in source for sign in _SIGNS) or _UNSEEN_ASCII.search(source):
             self._read()
 
     @cached_property
     def lower(self) -> str:
         """The reading in lower case, each character at its place."""
-        lower = self.text.lower()
-        return lower if len(lower) == len(self.text) else re.sub("[A-Z]+", lambda word: word[0].lower(), self.text)
+        return self._lower if self._lower and self.text is self.source else lowered(self.text)
 
     def without(self, spans: Iterable[Span]) -> str:
         """The source, masked where these spans of the reading are; those that overlap an earlier one are left out."""

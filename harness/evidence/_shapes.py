@@ -16,7 +16,7 @@ from harness.evidence._jsontext import MASK
 from harness.evidence._reading import Reading, Span
 from harness.evidence._urls import ADDRESSES, Shape
 
-__all__ = ["SHAPES", "shapes"]
+__all__ = ["DIGEST", "SHAPES", "shapes"]
 
 _KEY_BODY = r"[A-Za-z0-9+/=\s:,.]|-(?!-{4})|\\++(?![\"'])"
 _KEY_LINE = r"[A-Za-z0-9+/]{30,4096}+=*+|[A-Z][A-Za-z\-]{3,20}: [\w,.\- ]{1,80}+"
@@ -30,6 +30,9 @@ _PEM = re.compile(
 #: Header, payload and signature; whether it has these parts is asked afterwards: a search that fails late starts again.
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]*+){0,4}+")
 _SCHEME = re.compile(r"(?i)(?<![A-Za-z0-9])(bearer|basic)((?:\s|%20|\+){1,3}+)([A-Za-z0-9._~+/%-]{8,}+=*+)")
+#: What proves the password in Digest credentials (RFC 7616): guesses can be tried on it.
+DIGEST = re.compile(r"(?i)(?:(?<![\w.\-])|(?<=\\[nrt]))(?:response|cnonce)=\\*+[\"']?+([A-Za-z0-9+/=_\-]{8,256}+)")
+_HEX_32 = re.compile(r"[0-9A-Fa-f]{32}(?:[0-9A-Fa-f]{32})?")
 _NO_CREDENTIALS = re.compile(r"(?i)(?:auth|token|scheme|credential|realm|error|challenge)[\w=.-]*")
 #: How keys of well-known issuers begin (their first letter, and what follows), and how they go on.
 _ISSUED: tuple[tuple[str, str, str], ...] = (
@@ -79,6 +82,11 @@ def _credentials(match: re.Match[str]) -> Span | None:
     return (*match.span(3), MASK)
 
 
+def _proof(match: re.Match[str]) -> Span | None:
+    is_cnonce = match[0][:1] in "cC"
+    return (*match.span(1), MASK) if is_cnonce or _HEX_32.fullmatch(match[1]) else None
+
+
 def _holds_a_pair(value: str) -> bool:
     """Whether base64 holds `user:password`; "basic authentication" does not."""
     plain = unquote(value).rstrip("=.").replace("-", "+").replace("_", "/")
@@ -93,6 +101,7 @@ SHAPES: tuple[Shape, ...] = (
     Shape(("eyJ",), _JWT, _token),
     *ADDRESSES,
     Shape(("bearer", "basic"), _SCHEME, _credentials, lower=True),
+    Shape(("response=", "cnonce="), DIGEST, _proof, lower=True),
     Shape((), _KEY, _whole),
 )
 

@@ -19,6 +19,7 @@ from harness.evidence._carriers import by_name
 from harness.evidence._names import is_secret_name, may_have_names, squeezed, table
 from harness.evidence._pairs import SCHEMES
 from harness.evidence._reading import Reading
+from harness.evidence._shapes import DIGEST
 from harness.evidence.secrets import SHARED, of_basic, plain_name, remember
 
 __all__ = [
@@ -63,6 +64,12 @@ _LETS_IN = re.compile(
 )
 #: What a path has ids of: those of a bank, say, which are no secret.
 _RESOURCES = re.compile(r"(?i)authori[sz]ations?")
+#: What forms carry under names that are harmless elsewhere (OAuth 2, SAML, CAS), and from which length on.
+_OF_FORMS = table("code ticket assertion")
+_IN_FORM = re.compile(r"(?i)(?<![a-z])(?:code|ticket|assertion)(?:=|\"\s{0,9}:)")
+_LONG_ENOUGH = 12
+#: JSON that is such a form has one of these.
+_FORM_MEMBERS = table("grant_type client_id redirect_uri code_verifier")
 _ROUTE = re.compile(r"(?i)oauth2.*|v\d.*")
 _ENTRY = re.compile(r"([^&;=\s]+)=([^&;\s]*)")
 _FORM = re.compile(r"[^\s{}\[\]<>\"]+")
@@ -79,6 +86,11 @@ def _looks_random(value: str) -> bool:
     """Whether a value is no word of a language: where a name is not enough to tell."""
     mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
     return (mixed and not _ROUTE.fullmatch(value)) or (value.isalnum() and len(value) >= 20)
+
+
+def _lets_in(name: str, value: str) -> bool:
+    """Whether a field of a form is worth as much as a password, though its name is harmless elsewhere."""
+    return name.lower() in _OF_FORMS and len(value) >= _LONG_ENOUGH and _looks_random(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +135,13 @@ class Credentials:
 
     def of_form(self, text: str) -> Iterator[Said]:
         """Those of `name=value&...`."""
-        for match in _ENTRY.finditer(text):
-            name = unquote_plus(match[1])
-            if self.is_secret(name.rpartition("/")[2]):
-                yield from _told(name, unquote_plus(match[2]))
+        yield from self.of_fields((unquote_plus(m[1]), unquote_plus(m[2])) for m in _ENTRY.finditer(text))
+
+    def of_fields(self, fields: Iterable[tuple[str, str]]) -> Iterator[Said]:
+        """Those of the names and values of a form or a query, decoded."""
+        for name, value in fields:
+            if self.is_secret(name.rpartition("/")[2]) or _lets_in(name, value):
+                yield from _told(name, value)
 
     def of_body(self, text: str) -> Iterator[Said]:
         """Those of a body, whatever it is written in."""
@@ -147,7 +162,9 @@ class Credentials:
 
     def may_hold(self, text: str) -> bool:
         """Whether a text has a secret name in it, at a glance: often where it has none, never the other way round."""
-        return may_have_names(text.lower()) or (bool(self.names) and any(map(squeezed(text).__contains__, self.names)))
+        if may_have_names(text.lower()) or _IN_FORM.search(text):
+            return True
+        return bool(self.names) and any(map(squeezed(text).__contains__, self.names))
 
     def _of_text(self, text: str) -> Iterator[Said]:
         """What the masking by name would take out of it."""
@@ -175,10 +192,12 @@ class Credentials:
         if depth >= _DEEPEST:
             return
         named = node.get("name") or node.get("key")
+        is_form = not _FORM_MEMBERS.isdisjoint(node)
         for key, inner in node.items():
             secret = self.is_secret(str(key)) or (key == "value" and isinstance(named, str) and self.is_secret(named))
             # Beside a token stand its type and its owner: they are no secret for that.
             inherited = bool(above) and (not isinstance(inner, str) or _looks_random(inner))
+            secret = secret or (is_form and isinstance(inner, str) and _lets_in(str(key), inner))
             yield (str(key) if secret else above if inherited else "", inner, depth + 1)
 
 
@@ -191,6 +210,7 @@ def _told(name: str, value: str) -> Iterator[Said]:
         yield (name, rest)  # whatever the scheme is called
     if rest and scheme.lower() in SCHEMES:
         value = rest
+        yield from ((name, proof[1]) for proof in DIGEST.finditer(rest if scheme.lower() == "digest" else ""))
         if scheme.lower() == "basic":
             yield from ((name, part) for part in of_basic(rest) if worth_knowing(part))
     if worth_knowing(value):

@@ -8,11 +8,13 @@ from itertools import chain
 
 from harness.evidence._carriers import CARRIERS, by_name, may_have_secrets
 from harness.evidence._jsontext import MASK
+from harness.evidence._layers import layers
 from harness.evidence._names import is_secret_name, squeezed
 from harness.evidence._numbers import numbers
-from harness.evidence._reading import Reading, Span
+from harness.evidence._reading import Reading, Span, lowered
 from harness.evidence._shapes import SHAPES, shapes
-from harness.evidence.secrets import SHARED, Secrets, has_hex_apart, plain_name
+from harness.evidence._ways import Known, possible
+from harness.evidence.secrets import SHARED, Secrets, plain_name
 
 __all__ = ["MASK", "Redactor"]
 
@@ -75,15 +77,12 @@ class Redactor:
         return self._without_values(text).source
 
     def _without_values(self, text: str) -> Reading:
-        apart = has_hex_apart(text)
-        known = [k for k in (*self._own.known, *self._shared.known) if apart or not k.apart]
-        for one in known:
-            if one.anchor in text:  # asked here as well: there are hundreds of them, and a call takes longer
-                text = _masked(text, one.spans(text))
-        reading = Reading(text)
-        if reading.text != text:
-            for one in known:
-                reading = _without(reading, one.spans(reading.text))
+        known = (*self._own.known, *self._shared.known)
+        reading = Reading(*_without_known(text, known))
+        if reading.text != reading.source:
+            for one in possible(known, reading.text, reading.lower):
+                reading = _without(reading, one.spans(reading.text, reading.lower))
+        reading = _without(reading, layers(reading.text, known))
         clean = _without_shapes(reading)
         if clean is reading:
             return reading
@@ -145,6 +144,16 @@ def _without(reading: Reading, spans: Iterator[Span]) -> Reading:
     """A text without some spans, read anew; the same when there are none."""
     found = list(spans)
     return Reading(reading.without(found)) if found else reading
+
+
+def _without_known(text: str, known: Iterable[Known]) -> tuple[str, str]:
+    """A text without known values as they are written in it, and the same in lower case."""
+    lower = lowered(text)
+    for one in possible(known, text, lower):
+        clean = _masked(text, one.spans(text, lower))
+        if clean != text:
+            text, lower = clean, lowered(clean)
+    return text, lower
 
 
 def _masked(text: str, spans: Iterator[Span]) -> str:

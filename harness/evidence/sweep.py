@@ -34,7 +34,7 @@ _PATIENCE_S = 10.0
 _IN_MEMORY = 8 * 1024 * 1024
 #: The longest file that is kept whole.
 _LARGEST = 100_000_000
-_DOCUMENTS = {".json", ".xml", ".html", ".har", ".yaml", ".yml", ".toml"}
+_DOCUMENTS = {".json", ".xml", ".html", ".har", ".yaml", ".yml", ".toml", ".openapi", ".asyncapi"}
 #: How much of a file says what it is.
 _START = 8192
 #: How formats begin that are no text: databases, archives, pictures, programs, fonts.
@@ -56,6 +56,7 @@ _FORMATS = (
 #: How much longer a block may become where its last line goes on.
 _GOES_ON = 64 * 1024
 _OPEN = (b"{", b"[", b"(", b":", b"|", b">", b"|-", b">-", b",")
+_BASE64_LINE = re.compile(rb"[A-Za-z0-9+/_\-]{40,}+")
 _KEY_LINE = re.compile(rb"-----BEGIN .*|[A-Za-z0-9+/=:,. \-]{0,120}")
 
 
@@ -196,8 +197,10 @@ def _blocks(source: BinaryIO, size: int, encoding: str) -> Iterator[bytes]:
 
 
 def _next_line(source: BinaryIO, block: bytes) -> bytes:
-    """The line behind a block when both are one: a private key, or a value that stands deeper than its name."""
+    """The line behind a block when both are one: a key, base64 of many lines, a value that stands deeper than its name."""
     last = block[block.rfind(b"\n", 0, -1) + 1 :].strip()
+    if _BASE64_LINE.fullmatch(last):
+        return source.readline(_LINE)
     opened = block.rfind(b"-----BEGIN ")
     in_key = opened > block.rfind(b"-----END ") and _KEY_LINE.fullmatch(last) is not None
     return source.readline(_LINE) if in_key or last.endswith(_OPEN) or block.count(b'"""') % 2 else b""

@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.evidence import RunResult
 from harness.pipeline.cutshort import KILLED, STILL_RUNNING, result_so_far
 from harness.pipeline.folders import RESULT, RunState, state_of, taken, unended
-from harness.pipeline.journal import JOURNAL, read_record
+from harness.pipeline.journal import JOURNAL, Record, read_record
 from harness.system.guardian import kill_marked
 from harness.system.scratch import sweep
 
@@ -77,6 +77,7 @@ def _ended(folder: Path, keeper: Keeper) -> str:
     if result is None:
         result = result_so_far(record, KILLED)
         told = f"run {folder.name} was killed; what had ended is kept ({result.verdict})"
+        _leave_out_raw(folder, record)
         keeper.write(result, folder)
     clean_run_folder(folder, (folder / a.path for s in result.stages for a in s.artifacts))
     keeper.mask(folder)
@@ -86,6 +87,27 @@ def _ended(folder: Path, keeper: Keeper) -> str:
         told += f", but it is not in the history: {error}"
     (folder / JOURNAL).unlink(missing_ok=True)
     return f"{told}: harness report {folder.name}"
+
+
+def _leave_out_raw(folder: Path, record: Record) -> None:
+    """Empty the files that the run had not yet masked: what it was told in confidence, nobody knows any more."""
+    from harness.pipeline.scheduler import hands_on
+
+    masked = {stage: hands_on(stage) for stage in record.ended}
+    for above, _, files in os.walk(folder):
+        stage, *parts = Path(above).relative_to(folder).parts or ("",)
+        if not stage or (stage in masked and not (parts and parts[0] in masked[stage])):
+            continue
+        for name in files:
+            _empty(Path(above, name))
+
+
+def _empty(file: Path) -> None:
+    about = file.lstat()
+    if stat.S_ISREG(about.st_mode) and about.st_size:
+        file.write_text(
+            f"[{about.st_size:,} bytes left out: the run was killed before they were looked through for secrets]\n"
+        )
 
 
 def _whole_result(folder: Path, keeper: Keeper) -> RunResult | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from harness.evidence.secrets import remember, remember_header, remember_names, remember_url, spare
@@ -26,6 +28,10 @@ _SPEAKS = re.compile(
 #: Shorter values of the environment are flags and numbers more often than secrets.
 _LONG_ENOUGH = 8
 _MADE_LONG = 24
+#: What a private key (PEM) and a JWT have in them, and how long they are.
+_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.")
+_SHORTEST_KEY, _LONGEST_KEY = 20, 64_000
+_TO_STANDARD = str.maketrans("-_", "+/")
 #: Variables of ours: a token in them tells processes of one run from others', and holds the run's id.
 _OWN = "HARNESS_"
 _BROKER = ("PACT_BROKER_TOKEN", "PACT_BROKER_USERNAME", "PACT_BROKER_PASSWORD")
@@ -51,6 +57,7 @@ def remember_system(system: System, env: Mapping[str, str] | None = None) -> Non
             value = written.replace("{{", "{").replace("}}", "}")  # as the service has it
             remember_url(value)
             remember(*redactor.found(value))
+            remember(*_keys_in(value))
             if is_secret(name):
                 _remember_value(value)
             elif _may_be_secret(name, value, is_secret):
@@ -62,6 +69,8 @@ def remember_system(system: System, env: Mapping[str, str] | None = None) -> Non
     # Journeys and services take credentials from the environment, where nobody tells the harness of them.
     others = {n: v for n, v in env.items() if not n.startswith(_OWN)}
     remember(*(value for name, value in others.items() if _may_be_secret(name, value, is_secret)))
+    for value in others.values():
+        remember(*_keys_in(value))
     remember(*(env.get(name, "") for name in _BROKER))
     for url in (env.get("PACT_BROKER_BASE_URL", ""), system.contracts.broker.url, *system.contracts.sources):
         remember_url(url)
@@ -90,6 +99,25 @@ def _may_be_secret(name: str, value: str, is_secret: Callable[[str], bool]) -> b
 def _looks_made(value: str) -> bool:
     """Whether a value is no word or name: letters and digits mixed, or very long."""
     return len(value) >= _MADE_LONG or (any(map(str.isdigit, value)) and any(map(str.isalpha, value)))
+
+
+def _keys_in(value: str) -> tuple[str, ...]:
+    """A private key or a JWT under any name, as it is written and as it is meant; in base64 or hexadecimal digits as well."""
+    if not _SHORTEST_KEY <= len(value) <= _LONGEST_KEY:
+        return ()
+    written = "".join(value.split())
+    for meant in (value, *_decoded(written)):
+        if _KEY.search(meant):
+            return (value, written, meant)
+    return ()
+
+
+def _decoded(text: str) -> Iterator[str]:
+    with suppress(ValueError):
+        yield bytes.fromhex(text.removeprefix("0x")).decode("utf-8", "replace")
+    with suppress(ValueError):
+        standard = text.rstrip("=").translate(_TO_STANDARD)
+        yield base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True).decode("utf-8", "replace")
 
 
 def _remember_value(value: str) -> None:

@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,14 @@ class PactFactory:
             NotExercisedError: when a pact was defined but the consumer's code was never run against it.
         """
         return [made.finish() for made in self._made]
+
+    def defined(self) -> list[dict[str, Any]]:
+        """What the pacts are so far, decoded, whether or not they were put to work; none that cannot be written."""
+        found = []
+        for made in self._made:
+            with suppress(Exception):  # a test that failed may have left a pact in any state
+                found.append(made.written())
+        return found
 
 
 _CLASS: list[type] = []
@@ -157,13 +166,18 @@ class _Checks:
 
     def finish(self) -> dict[str, Any]:
         """Return the pact decoded, after making sure that it was put to work."""
+        raw = self.written()
+        idle = self._why_idle(pact_from_json(raw).interactions if raw else ())
+        if idle:
+            raise NotExercisedError(f"the pact {self._parties} {idle}")
+        return raw
+
+    def written(self) -> dict[str, Any]:
+        """Return the pact decoded."""
         with tempfile.TemporaryDirectory() as folder:
             self.write_file(folder)  # type: ignore[attr-defined]  # pact.Pact has it
             written = next(Path(folder).iterdir(), None)
             raw: dict[str, Any] = json.loads(written.read_bytes()) if written else {}
-        idle = self._why_idle(pact_from_json(raw).interactions if raw else ())
-        if idle:
-            raise NotExercisedError(f"the pact {self._parties} {idle}")
         return raw
 
     def _why_idle(self, interactions: Sequence[Interaction]) -> str:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.contracts.consumer.testlog import CollectionProblem, Session, TestEnded, append
+from harness.contracts.consumer.testlog import (
+    CollectionProblem,
+    Session,
+    TestEnded,
+    Unpublished,
+    append,
+    opened_privately,
+)
 
 if TYPE_CHECKING:
     from harness.testing.publishing import Outcome
@@ -35,7 +42,8 @@ class LogWriter:
         self._wanted: set[str] = set()
         self._done: set[str] = set()
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("")
+        with open(file, "w", opener=opened_privately):
+            pass
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Remember what is to run; with xdist the controlling process collects nothing itself."""
@@ -76,6 +84,8 @@ class LogWriter:
         """Write down the end of the run."""
         for published in outcome.published:
             append(self._file, published)
+        for pact in outcome.unpublished:
+            append(self._file, Unpublished(pact=pact))
         for replayed in outcome.replayed:
             append(self._file, replayed)
         not_run = sorted(self._wanted - self._done)

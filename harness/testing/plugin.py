@@ -145,12 +145,17 @@ def pact(request: pytest.FixtureRequest) -> Generator[PactFactory]:
         _keep(state, "pacts", [{"test": request.node.nodeid, "pact": raw} for raw in made])
         if made and isinstance(request.node, pytest.Function):
             state.to_replay[request.node] = made
+    elif request.config.getoption("--harness-report") or hasattr(request.config, "workerinput"):
+        _keep(state, "failed", [{"pact": raw} for raw in factory.defined()])
 
 
 def _keep(state: _State, kind: str, records: Sequence[dict[str, Any]]) -> None:
     """One file per process: sixteen processes writing one pact file at once lose some of it."""
-    state.scratch.mkdir(parents=True, exist_ok=True)
-    with (state.scratch / f"{state.worker}.{kind}").open("a", encoding="utf-8") as sink:
+    from harness.contracts.consumer.testlog import opened_privately
+
+    state.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = state.scratch / f"{state.worker}.{kind}"
+    with open(file, "a", encoding="utf-8", opener=opened_privately) as sink:
         for record in records:
             sink.write(json.dumps(record) + "\n")
 

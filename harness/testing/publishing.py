@@ -44,6 +44,7 @@ class Outcome:
         problems: further reasons why a pact could not be published.
         stale: files of this suite's consumers that no test produced; only a complete run can tell.
         replayed: tests that were replayed, or why they were not; by node id.
+        unpublished: the pacts of tests that failed, as far as they had come.
     """
 
     published: tuple[Published, ...] = ()
@@ -52,6 +53,7 @@ class Outcome:
     problems: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     replayed: tuple[Replayed, ...] = ()
+    unpublished: tuple[dict[str, Any], ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -117,11 +119,12 @@ def publish(
     from harness.errors import HarnessError
 
     replayed = _replayed(scratch)
+    unpublished = tuple(record["pact"] for record in _records(scratch, "failed"))
     try:
         place = _place(config)
         merger = _collect(scratch)
     except (HarnessError, PactError) as error:
-        return Outcome(problems=(f"pacts were not published: {error}",), replayed=replayed)
+        return Outcome(problems=(f"pacts were not published: {error}",), replayed=replayed, unpublished=unpublished)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     partial = "the run was interrupted" if interrupted else _why_partial(config, place, deselected, unsuccessful)
@@ -136,7 +139,7 @@ def publish(
         except (PactError, OSError) as error:
             problems.append(f"{_shown(place.pacts / file_name(pact.consumer, pact.provider), place.root)} {error}")
     stale = () if partial or not published else _stale(merger.pacts(), place)
-    return Outcome(tuple(published), partial, tuple(map(str, conflicts)), tuple(problems), stale, replayed)
+    return Outcome(tuple(published), partial, tuple(map(str, conflicts)), tuple(problems), stale, replayed, unpublished)
 
 
 def _place(config: pytest.Config) -> _Place:

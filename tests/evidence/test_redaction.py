@@ -86,6 +86,10 @@ HARMLESS = (
     "http://127.0.0.1:8080/a?mail=bob@example.com and http://[::1]:80/@bob",
     "tokenizer ready, secretary called, passing 3 of 4",
     '["password", "email"] are required',
+    "password_attempts=3 token_count=17 secret_santa=true max_tokens=512",
+    'order_id=4111111111111111 {"id": 4111111111111111, "sku": "4111111111111111"}',
+    '{"auth": {"type": "basic", "username": "bob-smith", "enabled": true}}',
+    'response="accepted" and response=200, nonce="abcdef12"',
     "shipping=express&inside=1&passed=3&bypass=no",
 )
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -106,6 +110,9 @@ SHAPES = (
     (f"before\n{PEM}\nafter", "MIIEowIBAAKCAQEA"),
     (json.dumps({"key": PEM, "a": 1}), "MIIEowIBAAKCAQEA"),
     ("card 4111111111111111 was charged", "4111111111111111"),
+    ('{"card_id": 4111111111111111}', "4111111111111111"),
+    ('{"auth": {"type": "basic", "username": "bob", "value": "hunter2-x"}}', "hunter2-x"),
+    ('{"auth": {"bob": "hunter2-x"}}', "hunter2-x"),
     ("card 4111 1111 1111 1111.", "4111 1111 1111 1111"),
     ("card=5555-5555-5555-4444&a=1", "5555-5555-5555-4444"),
     ("378282246310005", "378282246310005"),
@@ -115,6 +122,9 @@ SHAPES = (
     ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "abcdefghijklmnop"),
     ("xoxb-123456789012-abcdefghij", "xoxb-123456789012"),
     ("sk_live_" + "abcdefghijklmnop", "abcdefghijklmnop"),
+    (f'got response="{"6629fae49393a053" * 2}", opaque="x"', "6629fae49393a053"),
+    ('{"a": "qop=auth, cnonce=\\"0a4f113b\\", nc=1"}', "0a4f113b"),
+    (f"response={'6629fae49393a053' * 4}", "6629fae49393a053"),
     ("https://hooks.slack.com/services/T000/B000/XXXXYYYY", "XXXXYYYY"),
 )
 
@@ -366,6 +376,8 @@ PIECES = (
     ),
     *('token=("', "token=[", "$.token ", "--token ", "header 'token' ", '"token" with value ', "<token>", "<token "),
     *("<token><![CDATA[", "&lt;token&gt;", 'name="token" ', '("token",', 'name="token" value=', "Cookie: a=b; "),
+    *('"token":{"type":"string",', '"token":{"type":"object","properties":{', '{"name":"token",', '"default":["'),
+    *("QUJD", "0x41, ", "ab\n", "A" * 64 + "\n", "QUJD" * 16 + "\\n"),
     *('form-data; name="token"\\r\\n', "Cookie: ", "password key ", "token&quot;:&quot;"),
 )
 

@@ -106,6 +106,18 @@ def test_the_next_run_ends_the_one_that_was_killed_and_removes_its_leftovers_but
     assert "was killed" not in bench.run("other").stderr
 
 
+def test_what_a_killed_run_had_not_masked_yet_is_left_out_as_nobody_knows_its_secrets(bench: Bench) -> None:
+    folder = killed_in_the_middle(bench)
+    planted = [folder / stage / "planted.log" for stage in ("system", "using", "quick")]
+    for log in planted:
+        log.write_text("got caller 8f3a11b2c9d0\n")
+
+    bench.harness("report", "--list")
+
+    told = "[24 bytes left out: the run was killed before they were looked through for secrets]\n"
+    assert [log.read_text() for log in planted] == [told, told, "got caller 8f3a11b2c9d0\n"]
+
+
 def test_a_run_that_was_cut_short_is_no_baseline(bench: Bench) -> None:
     killed_in_the_middle(bench)
     bench.write('[[gates]]\nmeasure = "quick.latency.p99"\nbaseline = "+10%"\n', quick={"p99": [900]})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -99,3 +102,29 @@ def test_each_part_of_a_credential_of_a_service_is_known(tmp_path: Path, known: 
     remember_system(write_project(tmp_path, toml).system, {})
 
     assert "canary" not in Redactor(secrets=known).text("canary1of-a-list or canary2of-a-list, canary3-in-base64")
+
+
+PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIIGw8f3a11b2c9d0e7\n-----END EC PRIVATE KEY-----\n"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N"
+ACCOUNT = json.dumps({"type": "service_account", "private_key": PEM})
+
+
+@pytest.mark.parametrize("secret", [PEM, JWT, ACCOUNT], ids=["PEM", "JWT", "account"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda s: base64.b64encode(s).decode(),
+        lambda s: base64.urlsafe_b64encode(s).decode().rstrip("="),
+        lambda s: base64.encodebytes(s).decode(),
+        lambda s: s.hex(),
+        lambda s: s.hex().upper(),
+    ],
+    ids=["base64", "base64url", "lines", "hex", "HEX"],
+)
+def test_a_key_under_a_harmless_name_is_known_as_it_is_written(
+    tmp_path: Path, known: secrets.Secrets, secret: str, written: Callable[[bytes], str]
+) -> None:
+    value = written(secret.encode())
+    remember_system(write_project(tmp_path, TOML).system, {"SHOP_SETTINGS": value})
+
+    assert value.strip()[:40] not in Redactor(secrets=known).text(f"started with {value.strip()} just so")

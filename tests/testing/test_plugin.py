@@ -78,6 +78,21 @@ def test_workers_and_one_process_publish_the_same_bytes(tmp_path: Path) -> None:
     assert file.read_bytes() == alone
 
 
+def test_what_tests_send_is_kept_from_others_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    looks = """
+def test_that_looks():
+    [folder] = (Path(__file__).parents[1]).glob("pacts-*")
+    assert [p.name for p in (folder, *folder.iterdir()) if p.stat().st_mode & 0o077] == []
+"""
+    suite(tmp_path, "from pathlib import Path\n" + TWO_TESTS + looks)
+
+    done = run(tmp_path, "contracts", "--harness-report", "report.ndjson")
+
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "report.ndjson").stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.parametrize(
     "selection",
     [

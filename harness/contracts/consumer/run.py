@@ -6,15 +6,24 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.contracts.confidential import UNCUT
-from harness.contracts.consumer.testlog import CollectionProblem, Published, Replayed, Session, TestEnded, read
+from harness.contracts.consumer.testlog import (
+    CollectionProblem,
+    Published,
+    Replayed,
+    Session,
+    TestEnded,
+    Unpublished,
+    read,
+)
 from harness.contracts.consumer.tolerance import tolerance_findings
 from harness.contracts.edges import edge_name
-from harness.contracts.pacts import InteractionKind, Pact, same
+from harness.contracts.pacts import InteractionKind, Pact, PactError, pact_from_json, same
 from harness.contracts.sources import FolderSource
 from harness.errors import InfrastructureError
 from harness.evidence import Finding, Measure, Place, Severity, StageResult, Status
@@ -112,6 +121,10 @@ async def _run_pytest(context: StageContext, settings: ConsumerSettings, suite: 
         time_limit_s=max(settings.time_limit - _MARGIN_S, 1.0),
     )
     records = read(report)
+    for record in records:
+        if isinstance(record, Unpublished):
+            with suppress(PactError):
+                pact_from_json(record.pact)  # what it sends in confidence is known from then on
     return _Run(
         child=child,
         tests=tuple(r for r in records if isinstance(r, TestEnded)),

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-__all__ = ["CollectionProblem", "Published", "Record", "Replayed", "Session", "TestEnded", "append", "read"]
+__all__ = [
+    "CollectionProblem",
+    "Published",
+    "Record",
+    "Replayed",
+    "Session",
+    "TestEnded",
+    "append",
+    "opened_privately",
+    "read",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,14 +138,27 @@ class Replayed:
     kind: Literal["replayed"] = "replayed"
 
 
-Entry = TestEnded | CollectionProblem | Published | Replayed | Session
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpublished:
+    """The pact of a test that failed: what it sent in confidence is to be known, and nothing else of it is used."""
+
+    pact: dict[str, Any]
+    kind: Literal["unpublished"] = "unpublished"
+
+
+Entry = TestEnded | CollectionProblem | Published | Replayed | Session | Unpublished
 Record = Annotated[Entry, "kind"]
+
+
+def opened_privately(path: str, flags: int) -> int:
+    """Make a file that is its user's only, whatever the umask; the `opener` of `open` for what tests sent and got."""
+    return os.open(path, flags, 0o600)
 
 
 def append(file: Path, record: Entry) -> None:
     """Add one record."""
     # Plain json: this runs in the user's test process, which should not pay for pydantic.
-    with file.open("a", encoding="utf-8") as sink:
+    with open(file, "a", encoding="utf-8", opener=opened_privately) as sink:
         sink.write(json.dumps(asdict(record)) + "\n")
 
 

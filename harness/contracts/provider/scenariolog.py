@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from harness.contracts.consumer.testlog import opened_privately
+
 __all__ = ["Asked", "Deaf", "Planned", "append", "read"]
 
 
@@ -59,7 +61,7 @@ Record = Planned | Asked | Deaf
 
 def append(file: Path, record: Record) -> None:
     """Add one record."""
-    with file.open("a", encoding="utf-8") as sink:
+    with open(file, "a", encoding="utf-8", opener=opened_privately) as sink:
         sink.write(json.dumps(asdict(record)) + "\n")
 
 

@@ -131,6 +131,27 @@ def test_a_failed_test_names_assertion_place_and_command(tmp_path: Path) -> None
     assert "kept" in fresh(tmp_path).read_text()
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_a_failed_test_would_have_sent_is_known_although_it_has_no_pact(tmp_path: Path, jobs: int) -> None:
+    fails = """
+import urllib.request
+
+def test_an_order(pact):
+    contract = pact("web", "orders")
+    asked = contract.upon_receiving("an order").with_request("GET", "/orders/1")
+    asked.with_header("X-Api-Key", "canary-8f3a11b2").will_respond_with(200)
+    with contract.serve() as server:
+        key = {"X-Api-Key": "canary-8f3a11b2"}
+        urllib.request.urlopen(urllib.request.Request(f"{server.url}/orders/1", headers=key))
+    raise ValueError("the caller canary-8f3a11b2 is not known")
+"""
+    result = run(tmp_path, fails, jobs=jobs)
+
+    [failed] = [f for f in result.findings if f.rule == "consumer.test_failed"]
+    assert "canary-8f3a11b2" not in failed.title + failed.detail
+    assert "the caller [redacted] is not known" in failed.title
+
+
 def test_interactions_that_are_kept_although_no_test_produced_them_are_told_with_the_reason(tmp_path: Path) -> None:
     write_pact(pact_from_json(pact(http("kept"))), tmp_path / "contracts/pacts")
 
