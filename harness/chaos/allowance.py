@@ -55,14 +55,18 @@ def allowed_s(limit_s: float) -> float:
     return limit_s * _SLACK + _SLACK_S
 
 
-def longest_over(taken: Iterable[Taken[T]], added: Added) -> Over[T] | None:
-    """What was over by most, what the machine added left out; None when nothing took longer than allowed."""
+def longest_over(taken: Iterable[Taken[T]], added: Added, *services: str) -> Over[T] | None:
+    """What was over by most, what the machine added left out; None when nothing took longer than allowed.
+
+    Args:
+        services: whose times these are; all of the system by default.
+    """
     over = [t for t in taken if t.took_s > t.allowed_s]
     if not over:
         return None
 
     def beyond(t: Taken[T]) -> float:
-        return t.took_s - t.allowed_s - added(t.start, t.start + t.took_s)
+        return t.took_s - t.allowed_s - added(t.start, t.start + t.took_s, *services)
 
     worst = max(over, key=beyond)
     return Over(worst.what, worst.took_s, beyond(worst) <= 0, len(over))

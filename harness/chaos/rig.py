@@ -17,6 +17,7 @@ from harness.chaos.processes import Note, ProcessFaults
 from harness.chaos.toxiproxy import ToxiproxyServer
 from harness.errors import UsageError
 from harness.system.guardian import Guardian
+from harness.system.machine import Added, Machine
 from harness.system.model import Edge, EdgeKind, RuntimeKind, System
 from harness.system.runtime import ProcessRuntime
 
@@ -109,6 +110,21 @@ class Rig:
         """The edges' keys by the names of their proxies; those of edges between services, whose calls can be told apart."""
         stores = {e.key for e in self.runtime.system.edges if e.kind is EdgeKind.RESOURCE}
         return {proxy.name: key for key, proxy in self._proxies.items() if key not in stores}
+
+    def added(self, machine: Machine, *others: int) -> Added:
+        """What the machine adds to what goes on in this copy of the system.
+
+        Args:
+            others: processes that have to do with it as well, such as who walks its journeys; each leads its session.
+        """
+        proxies = [self.server.pid] if self.server.pid else []
+
+        def added(start: float, end: float, *services: str) -> float:
+            pids = self.runtime.pids()
+            asked = [pids[s] for s in services or pids if s in pids]
+            return machine.added_s(start, end, {*asked, *proxies, *(() if services else others)})
+
+        return added
 
     async def inject(self, experiment: Experiment, note: Note) -> None:
         """Put the experiment's faults in, those of edges first.

@@ -155,14 +155,14 @@ class _Run:
             self.experiments,
             journal,
             turnstile,
-            machine.added_s,
+            machine,
             partial(self._progress, "experiments"),
         )
 
         async def explore_all() -> None:
             nonlocal explored
             progress = partial(self._progress, "exploration")
-            explored = await explore(self.context, journal, guardian, progress, turnstile, machine.added_s)
+            explored = await explore(self.context, journal, guardian, progress, turnstile, machine)
 
         with Guardian(owns_processes=False) as guardian:
             async with anyio.create_task_group() as tasks:

@@ -34,12 +34,14 @@ class ToxiproxyServer:
         name: what it is, for people.
         ours: whether it was started here and ends with us; in a foreign one faults must be lifted by hand.
         live_counters: whether its byte counters move while a connection is open (the original's move when it closes).
+        pid: its process, where it was started here.
     """
 
     name: str
     client: Server
     ours: bool
     live_counters: bool
+    pid: int | None = None
 
     def create(self, name: str, upstream: str, guardian: Guardian) -> ServerProxy:
         """Create a proxy that will be gone when we are, however that comes about.
@@ -95,7 +97,7 @@ async def toxiproxy_server(
         await _wait(client, process, log)
         version = await anyio.to_thread.run_sync(client.version)
         name = f"{binary} ({version})" if binary else f"built-in server (as Toxiproxy {version})"
-        yield ToxiproxyServer(name, client, ours=True, live_counters=not binary)
+        yield ToxiproxyServer(name, client, ours=True, live_counters=not binary, pid=process.pid)
     finally:
         with anyio.CancelScope(shield=True):
             await end_group(process, grace_s=1.0)

@@ -27,7 +27,7 @@ from harness.evidence import Artifact, Measure
 from harness.evidence.series import CHART_MEDIA_TYPE
 from harness.pipeline import StageContext
 from harness.system.guardian import Guardian
-from harness.system.machine import Added
+from harness.system.machine import Machine
 from harness.system.walker import walker
 
 __all__ = ["Written"]
@@ -46,7 +46,7 @@ class Written:
 
     Args:
         turnstile: what else of this stage is at work goes through it as well.
-        added: what the machine added between two moments.
+        machine: watched meanwhile.
         outcomes: of every try.
         untold: names of experiments that could not be judged on this machine.
         cut_short: why not everything was tried; empty when it was.
@@ -56,7 +56,7 @@ class Written:
     experiments: tuple[Experiment, ...]
     journal: Journal
     turnstile: Turnstile
-    added: Added
+    machine: Machine
     progress: Progress
     outcomes: list[Outcome] = field(default_factory=list)
     untold: list[str] = field(default_factory=list)
@@ -104,7 +104,7 @@ class Written:
                 walker=walks,
                 journeys=system.file(context.root, system.suites.journeys),
                 died=runtime.died,
-                added=self.added,
+                added=rig.added(self.machine, walks.pid),
             )
             self.journal.write("system up behind proxies", services=list(runtime.addresses))
             file = Invariants.file_of(context.root, system.suites.experiments)

@@ -8,40 +8,63 @@ what our own event loop was late stands for it. Judges nothing.
 
 from __future__ import annotations
 
+import os
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 import psutil
 
 __all__ = ["Added", "Machine", "nothing_added", "watched"]
 
-#: What a machine added between two moments (seconds since the epoch), in seconds.
-Added = Callable[[float, float], float]
-
 _PERIOD_S = 0.1
 #: How often it is looked which processes there are, in ticks.
 _LOOK = 10
 #: By so much two clocks may differ from one tick to the next, in seconds.
 _SAME_S = 0.05
+#: So late we are ourselves only when everything stood still, in seconds; less is in what we waited for a processor.
+_STILL_S = 1.0
 _PROC = Path("/proc")
 
 
-def nothing_added(start: float, end: float) -> float:  # noqa: ARG001 - an `Added`
+class Added(Protocol):
+    """What a machine added to whatever went on between two moments."""
+
+    def __call__(self, start: float, end: float, *services: str) -> float:
+        """Say it.
+
+        Args:
+            start, end: seconds since the epoch.
+            services: only what these had to wait for; all that was at work for this copy of the system by default.
+
+        Returns:
+            Seconds.
+        """
+        ...
+
+
+def nothing_added(start: float, end: float, *services: str) -> float:  # noqa: ARG001 - an `Added`
     """As if the machine had done nothing else."""
     return 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Tick:
-    """A moment, and what was added from the first one until then, in seconds."""
+    """A moment, and what came from the first one until then, in seconds.
+
+    Args:
+        waited: for a processor, by session.
+        lost: by clocks and standstills, to everybody.
+    """
 
     at: float
-    added_s: float
+    waited: Mapping[int, float] = field(default_factory=dict)
+    lost: float = 0.0
 
 
 @dataclass(slots=True)
@@ -56,16 +79,17 @@ class Machine:
     _ticks: list[_Tick] = field(default_factory=list)
     #: What a clock that went back has told twice: from when to when, and how many seconds that is.
     _twice: list[tuple[float, float, float]] = field(default_factory=list)
-    _waited: dict[str, float] = field(default_factory=dict)
-    _pids: tuple[int, ...] = ()
+    _seen: dict[str, float] = field(default_factory=dict)
+    _sessions: dict[int, int] = field(default_factory=dict)
     _clocks: tuple[float, float] = (0.0, 0.0)
     _until_look: int = 0
 
-    def added_s(self, start: float, end: float) -> float:
+    def added_s(self, start: float, end: float, sessions: Collection[int] | None = None) -> float:
         """The most that was added to whatever went on between two moments.
 
         Args:
             start, end: seconds since the epoch.
+            sessions: only what these sessions waited; all by default.
 
         Returns:
             Seconds; of a moment between two looks the whole time between them counts.
@@ -74,39 +98,48 @@ class Machine:
             return 0.0
         if end > self._ticks[-1].at:
             self.look()
-        first = max(0, bisect_right(self._ticks, start, key=_at) - 1)
-        last = min(len(self._ticks) - 1, bisect_left(self._ticks, end, key=_at))
+        first = self._ticks[max(0, bisect_right(self._ticks, start, key=_at) - 1)]
+        last = self._ticks[min(len(self._ticks) - 1, bisect_left(self._ticks, end, key=_at))]
+        wanted = last.waited.keys() if sessions is None else sessions
+        waited = sum(last.waited.get(g, 0.0) - first.waited.get(g, 0.0) for g in wanted)
         twice = sum(back_s for low, high, back_s in self._twice if start <= high and end >= low)
-        return self._ticks[last].added_s - self._ticks[first].added_s + twice
+        return waited + last.lost - first.lost + twice
 
     def look(self) -> None:
         """Take down what was added since the last look."""
         if self._until_look <= 0:
-            self._pids, self._until_look = tuple(self.processes()), _LOOK
+            self._sessions, self._until_look = dict(_grouped(self.processes())), _LOOK
         self._until_look -= 1
         wall, steady = time.time(), time.monotonic()
         waited = self._waited_since()
-        before = self._ticks[-1] if self._ticks else _Tick(wall, 0.0)
-        if self._ticks and wall < self._clocks[0]:
-            self._twice.append((wall, before.at, before.at - wall))
-        lost = self._lost(wall, steady, known=waited is not None) if self._ticks else 0.0
+        if not self._ticks:
+            self._ticks.append(_Tick(wall))
+        else:
+            before = self._ticks[-1]
+            if wall < self._clocks[0]:
+                self._twice.append((wall, before.at, before.at - wall))
+            total = {g: before.waited.get(g, 0.0) + waited.get(g, 0.0) for g in before.waited.keys() | waited.keys()}
+            # Moments go forwards, whatever the clock does: they are looked up by bisection.
+            self._ticks.append(_Tick(max(wall, before.at), total, before.lost + self._lost(wall, steady)))
         self._clocks = (wall, steady)
-        # Moments go forwards, whatever the clock does: they are looked up by bisection.
-        self._ticks.append(_Tick(max(wall, before.at), before.added_s + max(waited or 0.0, lost)))
 
-    def _waited_since(self) -> float | None:
-        """How long all threads together waited for a processor since the last look; None where nobody says."""
-        now = {path: waited for pid in self._pids for path, waited in _waited(pid)}
-        if not now:
-            return None
-        before, self._waited = self._waited, now
-        return sum(max(0.0, waited - before.get(path, waited)) for path, waited in now.items())
+    def _waited_since(self) -> Mapping[int, float]:
+        """How long the threads of each session waited for a processor since the last look."""
+        found: dict[int, float] = {}
+        seen: dict[str, float] = {}
+        for pid, session in self._sessions.items():
+            for path, waited in _waited(pid):
+                seen[path] = waited
+                found[session] = found.get(session, 0.0) + max(0.0, waited - self._seen.get(path, waited))
+        self._seen = seen
+        return found
 
-    def _lost(self, wall: float, steady: float, *, known: bool) -> float:
+    def _lost(self, wall: float, steady: float) -> float:
         """What the clocks tell: one that jumped, a machine that was suspended, and how late we were ourselves."""
         passed, jumped = steady - self._clocks[1], wall - self._clocks[0] - (steady - self._clocks[1])
-        late = passed - _PERIOD_S - (_PERIOD_S if known else 0.0)
-        return max(0.0, late) + (abs(jumped) if abs(jumped) > _SAME_S else 0.0)
+        late = passed - _PERIOD_S
+        still = late if late > (_STILL_S if self._seen else 0.0) else 0.0
+        return still + (abs(jumped) if abs(jumped) > _SAME_S else 0.0)
 
 
 @asynccontextmanager
@@ -140,7 +173,14 @@ def _family() -> list[int]:
     return [own.pid]
 
 
-def _waited(pid: int) -> Iterable[tuple[str, float]]:
+def _grouped(pids: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Each process with its session: what a service has started itself is in the service's."""
+    for pid in pids:
+        with suppress(OSError):
+            yield pid, os.getsid(pid)
+
+
+def _waited(pid: int) -> Iterator[tuple[str, float]]:
     """Each thread of a process, and how long it has waited for a processor so far, in seconds; nothing once it is gone."""
     try:
         threads = list((_PROC / str(pid) / "task").iterdir())

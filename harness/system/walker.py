@@ -95,6 +95,11 @@ class Walker:
     _tickets: int = 0
     _ended: bool = False
 
+    @property
+    def pid(self) -> int:
+        """The child, which leads its session."""
+        return self._process.pid
+
     async def known(self, file: Path) -> tuple[Known, ...]:
         """The journeys a file registers, in the order written.
 

@@ -39,7 +39,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
 
 @contextmanager
 def started(*argv: str) -> Iterator[int]:
-    process = subprocess.Popen(argv)
+    process = subprocess.Popen(argv, start_new_session=True)
     try:
         yield process.pid
     finally:
@@ -64,6 +64,25 @@ def test_processes_that_share_a_processor_are_seen_to_wait_for_it() -> None:
 
 
 @on_linux
+def test_what_a_session_waited_is_told_apart_from_what_others_did() -> None:
+    busy = ("taskset", "-c", "0", sys.executable, "-c", BUSY)
+    idle = (sys.executable, "-c", "import time; time.sleep(30)")
+    with started(*busy) as one, started(*busy) as other, started(*idle) as idler:
+        machine = Machine(lambda: (one, other, idler))
+        machine.look()
+        time.sleep(1.0)
+        began = time.time()
+        machine.look()
+        time.sleep(1.0)
+        ended = time.time()
+
+        both = machine.added_s(began, ended, {one, other})
+        assert both > 0.5
+        assert machine.added_s(began, ended, {idler}) < both / 2
+        assert machine.added_s(began, ended, ()) < both / 2
+
+
+@on_linux
 def test_one_that_sleeps_waits_for_nothing() -> None:
     with started(sys.executable, "-c", "import time; time.sleep(30)") as sleeper:
         time.sleep(1.0)
@@ -71,7 +90,7 @@ def test_one_that_sleeps_waits_for_nothing() -> None:
         machine.look()
         time.sleep(0.5)
 
-        assert (machine._waited_since() or 0.0) < 0.05
+        assert sum(machine._waited_since().values()) < 0.05
 
 
 def test_what_went_on_between_two_looks_counts_whole(clocks: Clocks) -> None:

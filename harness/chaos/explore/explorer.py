@@ -30,7 +30,7 @@ from harness.chaos.settling import Settler, Tried
 from harness.chaos.turnstile import Turnstile
 from harness.errors import StartError, UsageError, did_you_mean
 from harness.system.drive import Sample
-from harness.system.machine import Added, nothing_added
+from harness.system.machine import Machine
 from harness.system.model import Edge, EdgeKind, System
 
 __all__ = ["Explored", "Explorer", "Result", "chosen_edges", "chosen_failures", "copies", "pairings"]
@@ -143,7 +143,7 @@ class Explorer:
         progress: told how many cells are done, of how many, and the one begun.
         journey: only this one is walked, where one is named.
         turnstile: whoever is at work goes through it.
-        added: what the machine added between two moments.
+        machine: watched meanwhile; None where nobody does.
     """
 
     system: System
@@ -156,7 +156,7 @@ class Explorer:
     progress: Callable[[int, int, str], None]
     journey: str = ""
     turnstile: Turnstile = field(default_factory=Turnstile)
-    added: Added = nothing_added
+    machine: Machine | None = None
     _waiting: Iterator[tuple[Edge, Failure]] = field(default=iter(()))
     _total: int = 0
     _explored: Explored = field(default_factory=Explored)
@@ -190,7 +190,7 @@ class Explorer:
             async with AsyncExitStack() as stack:
                 async with self.turnstile.among_others():  # it takes as much of the machine as a try does
                     here = await stack.enter_async_context(
-                        replica(self.system, rig, root=self.root, seed=self.seed, log=log, added=self.added)
+                        replica(self.system, rig, root=self.root, seed=self.seed, log=log, machine=self.machine)
                     )
                 self._explored.failing |= here.failing
                 settler = Settler(partial(self._mend, here), self.turnstile)

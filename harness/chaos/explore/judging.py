@@ -125,7 +125,8 @@ def _budget(seen: Observation) -> Iterator[Broken]:
         return
     waits = [(waited, w, calls) for w in seen.windows for waited, calls in w.waits(seen.lifted)]
     taken = [Taken(calls[0].began, waited, allowed_s(budget), (w, calls)) for waited, w, calls in waits]
-    over = longest_over(taken, seen.added)
+    # Its own timer has to end the wait: what others waited for a processor meanwhile is nothing to it.
+    over = longest_over(taken, seen.added, edge.caller)
     if over:
         window, calls = over.what
         text = f"{edge.caller} waited {over.took_s:.1f} s; {edge.name} promises {_time(budget)}"
@@ -149,9 +150,9 @@ def _given_up(seen: Observation) -> Iterator[Broken]:
 
 def _kept_up(seen: Observation, left: Sequence[Window]) -> bool:
     """Whether the machine alone can have kept a caller that promises less for longer than whoever asked it waited."""
-    budget = seen.cell.edge.contract.budget_s
+    budget, caller = seen.cell.edge.contract.budget_s, seen.cell.edge.caller
     return budget is not None and all(
-        w.took_s > budget and seen.added(w.began, w.ended) >= w.took_s - budget for w in left
+        w.took_s > budget and seen.added(w.began, w.ended, caller) >= w.took_s - budget for w in left
     )
 
 

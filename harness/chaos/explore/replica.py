@@ -27,7 +27,7 @@ from harness.errors import UsageError
 from harness.guard import address
 from harness.guard.fetch import FetchError, fetch
 from harness.system.drive import Sample
-from harness.system.machine import Added, nothing_added
+from harness.system.machine import Added, Machine, nothing_added
 from harness.system.model import Edge, EdgeKind, Service, System
 from harness.system.readiness import probe
 from harness.system.walker import Known, Walker, walker
@@ -265,14 +265,14 @@ class Replica:
 
 @asynccontextmanager
 async def replica(
-    system: System, rig: Rig, *, root: Path, seed: int, log: Path, added: Added = nothing_added
+    system: System, rig: Rig, *, root: Path, seed: int, log: Path, machine: Machine | None = None
 ) -> AsyncIterator[Replica]:
     """Start a copy of the system behind proxies and learn how its journeys go.
 
     Args:
         rig: not started yet.
         log: output of the journeys.
-        added: what the machine adds between two moments.
+        machine: watched meanwhile; None where nobody does.
     """
     await rig.wire(proxied_edges(system))
     await wire_stores(system, rig)
@@ -294,7 +294,7 @@ async def replica(
             journeys=system.file(root, system.suites.journeys),
             invariants=invariants if invariants.is_file() else None,
             seed=seed,
-            added=added,
+            added=rig.added(machine, walks.pid) if machine else nothing_added,
             declared={n: await _document(s, runtime.addresses[n], root) for n, s in system.services.items()},
         )
         await made.learn()

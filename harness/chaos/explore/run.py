@@ -30,7 +30,7 @@ from harness.evidence import Artifact, Measure
 from harness.evidence.grid import GRID_MEDIA_TYPE, write_grid
 from harness.pipeline import StageContext
 from harness.system.guardian import Guardian
-from harness.system.machine import Added
+from harness.system.machine import Machine
 from harness.system.model import Edge, EdgeKind
 
 __all__ = ["Exploration", "explore", "planned"]
@@ -86,14 +86,14 @@ async def explore(
     guardian: Guardian,
     progress: Callable[[float, float, str], None],
     turnstile: Turnstile,
-    added: Added,
+    machine: Machine,
 ) -> Exploration:
     """Try every failure on every edge, and report what is found.
 
     Args:
         progress: told how many cells are done, of how many, and the one begun.
         turnstile: what else of this stage is at work goes through it as well.
-        added: what the machine added between two moments.
+        machine: watched meanwhile.
     """
     cells = planned(context)
     if not cells:
@@ -118,7 +118,7 @@ async def explore(
             progress=progress,
             journey=context.only.get("journey", ""),
             turnstile=turnstile,
-            added=added,
+            machine=machine,
         )
         explored = await explorer.explore(cells, number, _rounds(context, cells, number))
     return _conclude(context, explored, _edges(cells))

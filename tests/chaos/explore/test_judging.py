@@ -411,7 +411,7 @@ BREAKABLE_BY_TIME = {
 @pytest.mark.parametrize(("kind", "seen"), BREAKABLE_BY_TIME.values(), ids=BREAKABLE_BY_TIME)
 def test_what_the_machine_may_have_caused_is_excused_and_only_then(kind: Kind, seen: dict[str, object]) -> None:
     quiet = [b for b in judged(scene(**seen)) if b.kind is kind]
-    busy = [b for b in judged(scene(**seen, added=lambda _start, _end: 60.0)) if b.kind is kind]
+    busy = [b for b in judged(scene(**seen, added=lambda _start, _end, *_: 60.0)) if b.kind is kind]
 
     assert quiet
     assert not any(b.excused for b in quiet)
@@ -424,13 +424,13 @@ def test_a_circuit_breaker_is_excused_while_the_machine_stands_still() -> None:
     seen = {"breaker": BreakerSeen(14, opened=False)}
 
     assert [b.excused for b in judged(scene(on, "breaker", **seen)) if b.kind is Kind.BREAKER] == [False]
-    busy = judged(scene(on, "breaker", **seen, added=lambda _start, _end: 60.0))
+    busy = judged(scene(on, "breaker", **seen, added=lambda _start, _end, *_: 60.0))
     assert [b.excused for b in busy if b.kind is Kind.BREAKER] == [True]
 
 
 def test_a_walk_that_had_all_the_time_it_wanted_and_failed_is_not_excused_by_what_others_waited() -> None:
     """The machine stood still while the failure lasted; afterwards it did not, and nobody had recovered."""
-    seen = scene(recovery_s=None, after=[LATE_WALK], added=lambda _start, end: 60.0 if end < T0 + 7 else 0.0)
+    seen = scene(recovery_s=None, after=[LATE_WALK], added=lambda _start, end, *_: 60.0 if end < T0 + 7 else 0.0)
 
     assert [b.excused for b in judged(seen) if b.kind is Kind.RECOVERY] == [False]
 
@@ -443,7 +443,7 @@ def test_no_machine_excuses_what_takes_no_time() -> None:
         windows=[window(*many)],
         calls=many,
         undeclared=[("shop", "POST /orders", 500, TRACE)],
-        added=lambda _start, _end: 60.0,
+        added=lambda _start, _end, *_: 60.0,
     )
 
     broken = [b for b in judged(seen) if b.kind in {Kind.DIED, Kind.ANSWER, Kind.ATTEMPTS}]
