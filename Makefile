@@ -32,8 +32,9 @@ tests: setup
 drill: setup ## Plant every known defect in the record shop, also those `make test` leaves out
 	$(BIN)/python -m pytest tests/defects -m "drill or not drill" -n $(WORKERS) --dist worksteal $(ARGS)
 
+# The longest first: one run of fuzzing, which all tests of that file share.
 hostile: setup ## What a hostile service, document or contract may try, alone (part of `make test`)
-	$(BIN)/python -m pytest tests/guard tests/*/test_hostile.py tests/contracts/*/test_hostile.py tests/contracts/schema/test_references.py -n $(WORKERS) --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest tests/fuzz/test_hostile.py tests/guard tests/*/test_hostile.py tests/contracts/*/test_hostile.py tests/contracts/schema/test_references.py -n $(WORKERS) --dist worksteal $(ARGS)
 
 search: setup ## What Hypothesis is asked, with new and many more examples
 	$(BIN)/python -m pytest --hypothesis-profile search -m "not drill" -n $(WORKERS) $$(grep -rl --include='test_*.py' '^from hypothesis import' tests) $(ARGS)

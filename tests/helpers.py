@@ -17,7 +17,9 @@ import psutil
 from harness.pipeline import Event, StageContext
 from harness.pipeline.stage import Stage
 from harness.system.config import Project, load_project
+from tests.forks import run_module
 
+PLUGINS = ["-p", "harness.testing.plugin", "-p", "xdist.plugin"]
 HARNESS = [sys.executable, "-m", "harness"]
 
 
@@ -68,10 +70,15 @@ def run_harness(
     *arguments: str, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 120
 ) -> subprocess.CompletedProcess[str]:
     """Run `harness` as a user would, in `cwd`."""
-    environment = {**os.environ, "NO_COLOR": "1", **(env or {})}
-    return subprocess.run(
-        [*HARNESS, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+    return run_module(
+        "harness", arguments, cwd=cwd, env={**os.environ, "NO_COLOR": "1", **(env or {})}, timeout=timeout
     )
+
+
+def run_pytest(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run somebody's own suite below `cwd` with the plugin of the harness; other packages' take seconds to load."""
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", **env}
+    return run_module("pytest", [*PLUGINS, *arguments], cwd=cwd, env=environment, timeout=90)
 
 
 def wait_for(condition: Callable[[], object], limit_s: float) -> None:

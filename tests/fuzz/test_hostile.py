@@ -26,7 +26,7 @@ PROGRAM = Path(__file__).with_name("hostile.py")
 HEAD = '[system]\nname = "hostile"\n[stages.fuzz]\nmax_time = "1s"\n'
 #: A project's own code: it goes elsewhere, ends its process, ends its thread, and holds Python's lock.
 HOOKS = """
-import os, re, urllib.request
+import ctypes, os, urllib.request
 import schemathesis
 
 class Gone(BaseException):
@@ -44,7 +44,7 @@ def before_call(ctx, case, kwargs):
     if case.path == "/dies":
         raise Gone("no more")
     if case.path == "/stuck":
-        re.match("(a+)+$", "a" * 64 + "!")
+        ctypes.PyDLL(None).sleep(3600)
 """
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.contracts.pacts import InteractionKind, Pact, read_pact, write_pact
+from tests.helpers import PLUGINS, run_pytest
 
 HEADER = """
 import httpx
@@ -41,13 +42,16 @@ def suite(root: Path, text: str, name: str = "test_orders.py") -> Path:
     return folder
 
 
-def run(root: Path, *args: str, autoload: bool = False) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", *args]
-    env = dict(os.environ)
-    if not autoload:  # other packages' plugins take two seconds to load, and have no part in this
-        env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-        command += ["-p", "harness.testing.plugin", "-p", "xdist.plugin"]
-    return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=90, check=False)
+def run(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    return run_pytest("-q", *args, cwd=root)
+
+
+def start(root: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """In a process of its own, which loads everything by itself."""
+    command = [sys.executable, "-m", "pytest", "-q", "contracts", *args]
+    return subprocess.run(
+        command, cwd=root, env={**os.environ, **env}, capture_output=True, text=True, timeout=90, check=False
+    )
 
 
 def descriptions(root: Path, name: str = "orders-catalog.json") -> list[str]:
@@ -58,7 +62,7 @@ def descriptions(root: Path, name: str = "orders-catalog.json") -> list[str]:
 def test_a_plain_pytest_run_publishes_the_pacts(tmp_path: Path) -> None:
     suite(tmp_path, TWO_TESTS)
 
-    done = run(tmp_path, "contracts", autoload=True)
+    done = start(tmp_path)
 
     assert done.returncode == 0, done.stdout
     assert descriptions(tmp_path) == ["one", "two"]
@@ -469,7 +473,7 @@ def test_a_run_without_the_fixture_leaves_nothing_and_loads_nothing(tmp_path: Pa
         "    assert not {'pact_ffi', 'pydantic', 'harness.testing.publishing'} & set(sys.modules)\n",
     )
 
-    done = run(tmp_path, "contracts")
+    done = start(tmp_path, *PLUGINS, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
 
     assert done.returncode == 0, done.stdout
     assert "pact" not in done.stdout

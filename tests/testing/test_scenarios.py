@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.shop import project
+from tests.helpers import run_pytest
 
 TEXT = """
 import pytest
@@ -35,10 +34,7 @@ def test_an_order(pact):
 def run(root: Path, *arguments: str, text: str = TEXT + PACT) -> subprocess.CompletedProcess[str]:
     if not (root / "harness.toml").exists():
         project(root, files={"contracts/test_web.py": text, "pytest.ini": "[pytest]\n"})
-    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
-    plugins = ["-p", "harness.testing.plugin", "-p", "xdist.plugin", "--strict-markers"]
-    command = [sys.executable, "-m", "pytest", *plugins, *(arguments or ("contracts",))]
-    return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=90, check=False)
+    return run_pytest("--strict-markers", *(arguments or ("contracts",)), cwd=root)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 
 from tests.chaos.conftest import started
 from tests.chaos.tiny import HARNESS, SERVICE
-from tests.helpers import wait_for, write_project
+from tests.helpers import PLUGINS, run_pytest, wait_for, write_project
 
 HELPER = """
 import time, urllib.error, urllib.request
@@ -64,19 +64,12 @@ def project(root: Path, text: str, *, toml: str = HARNESS.format(env="", runtime
     write_project(root, toml, {"service.py": SERVICE, "tests/test_own.py": text})
 
 
-def command(*arguments: str) -> list[str]:
-    plugins = ["-p", "harness.testing.plugin", "-p", "xdist.plugin", "-p", "no:cacheprovider"]
-    return [sys.executable, "-m", "pytest", *plugins, "--basetemp", "base", *(arguments or ("tests",))]
-
-
-def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", **more}
+def options(*arguments: str) -> list[str]:
+    return ["-p", "no:cacheprovider", "--basetemp", "base", *(arguments or ("tests",))]
 
 
 def run(root: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), cwd=root, env=environment(**env), capture_output=True, text=True, timeout=90, check=False
-    )
+    return run_pytest(*options(*arguments), cwd=root, **env)
 
 
 def processes_below(root: Path) -> list[psutil.Process]:
@@ -304,8 +297,9 @@ def test_a_run_that_is_ended_in_the_middle_of_a_fault_leaves_neither_fault_nor_p
 ) -> None:
     project(root, HANGING)
     with started("built-in") as server:
-        env = environment(TOXIPROXY_URL=server.url)
-        own = subprocess.Popen(command(), cwd=root, env=env, stdout=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "pytest", *PLUGINS, *options()]
+        env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "TOXIPROXY_URL": server.url}
+        own = subprocess.Popen(command, cwd=root, env=env, stdout=subprocess.DEVNULL)
         wait_for((root / "fault").is_file, 40)
         (proxy,) = server.client.proxies().values()
         assert [re.sub(r"\d", "", name) for name in proxy.toxics()] == ["timeout-"]
