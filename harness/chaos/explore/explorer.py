@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import anyio
 
+from harness.chaos.crowd import Crowd
 from harness.chaos.explore.catalogue import Failure
 from harness.chaos.explore.judging import Broken, judge
 from harness.chaos.explore.observation import Cell, Observation
@@ -157,7 +159,7 @@ class Explorer:
     journey: str = ""
     turnstile: Turnstile = field(default_factory=Turnstile)
     machine: Machine | None = None
-    _waiting: Iterator[tuple[Edge, Failure]] = field(default=iter(()))
+    _waiting: deque[tuple[Edge, Failure]] = field(default_factory=deque)
     _total: int = 0
     _explored: Explored = field(default_factory=Explored)
     _rounds: Rounds | None = None
@@ -172,16 +174,22 @@ class Explorer:
             number: how many copies of the system share the work.
             pairs: tries pairs of failures after them; None for none.
         """
-        self._waiting, self._total, self._rounds = iter(planned), len(planned), pairs
-        async with anyio.create_task_group() as tasks:
-            for n in range(number):
-                tasks.start_soon(self._copy, n)
+        self._waiting, self._total, self._rounds = deque(planned), len(planned), pairs
+        crowd = Crowd(number, self.machine)
+        async with anyio.create_task_group() as outer:
+            outer.start_soon(crowd.watch)
+            async with anyio.create_task_group() as tasks:
+                for n in range(number):
+                    tasks.start_soon(self._copy, n, crowd)
+            outer.cancel_scope.cancel()
         if pairs is not None:
             self._explored.lookouts, self._explored.pairs = pairs.extra, pairs.tried
         return self._explored
 
-    async def _copy(self, number: int) -> None:
-        """One copy of the system: takes one cell after another."""
+    async def _copy(self, number: int, crowd: Crowd) -> None:
+        """One copy of the system: takes one cell after another, while the machine has room for it."""
+        if self._rounds is None and not await crowd.has_room(number, self._over):
+            return  # the others have done it all
         rig = self.rig_for(number)
         if number == 0:
             await recording(rig)
@@ -194,7 +202,8 @@ class Explorer:
                     )
                 self._explored.failing |= here.failing
                 settler = Settler(partial(self._mend, here), self.turnstile)
-                for edge, failure in self._waiting:
+                while await crowd.has_room(number, self._over):
+                    edge, failure = self._waiting.popleft()
                     cell = self._plan(here, edge, failure)
                     if cell is None:
                         self._not_tried(edge, here)
@@ -207,6 +216,9 @@ class Explorer:
         finally:
             with anyio.CancelScope(shield=True):
                 await rig.close()
+
+    def _over(self) -> bool:
+        return not self._waiting
 
     def _plan(self, here: Replica, edge: Edge, failure: Failure) -> Cell | None:
         if edge.kind is EdgeKind.RESOURCE:
@@ -273,4 +285,4 @@ class Explorer:
             await here.rig.runtime.restart(name)
         except StartError as error:
             self._explored.cut_short = f"a service that had ended did not start again: {error}"
-            self._waiting = iter(())
+            self._waiting.clear()
