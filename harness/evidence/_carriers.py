@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from harness.evidence._commands import may_have_commands, options, programs, settings, two_words
 from harness.evidence._jsontext import MASK, QUOTE, Strings, list_items, nesting_end, opening_at, string_at, string_end
+from harness.evidence._later import later
 from harness.evidence._names import may_have_names
 from harness.evidence._pairs import NO_VALUE, PROSE, WHOLE_LINE, near_end, pairs
 from harness.evidence._reading import Reading, Span
@@ -18,57 +19,53 @@ __all__ = ["CARRIERS", "by_name", "may_have_secrets"]
 
 IsSecret = Callable[[str], bool]
 
-_TAG = re.compile(r"<(?:[\w.\-]++:)?+([\w.\-]++)((?:\s[^<>]{0,500}+)?)>")
+_TAG = later(r"<(?:[\w.\-]++:)?+([\w.\-]++)((?:\s[^<>]{0,500}+)?)>")
 #: An attribute that says what an element is about: <entry name="password">.
-_ATTRIBUTE = re.compile(rf"(?i)\s(?:name|key|id|field)\s?=\s?({QUOTE})([\w.\-]++){QUOTE}")
+_ATTRIBUTE = later(rf"(?i)\s(?:name|key|id|field)\s?=\s?({QUOTE})([\w.\-]++){QUOTE}")
 _CDATA = "<![CDATA["
 _LONGEST_ELEMENT = 4_000
 #: An element that is the name of the next one: <key>password</key><string>...</string>.
-_NAME_ELEMENT = re.compile(
-    r"<(?:key|name|field|id)>\s{0,9}+([\w.\-]++)\s{0,9}+</[\w]++>\s{0,99}+<([\w.\-]++)[^<>]{0,200}+>"
-)
+_NAME_ELEMENT = later(r"<(?:key|name|field|id)>\s{0,9}+([\w.\-]++)\s{0,9}+</[\w]++>\s{0,99}+<([\w.\-]++)[^<>]{0,200}+>")
 #: `name="x"` of a pair whose other half holds the value: HAR, HTML forms, lists of headers and variables.
-_NAMED = re.compile(
+_NAMED = later(
     rf"(?i:(?<![A-Za-z])(?:name|key|header|id|field|param|label|property)(?:{QUOTE})?+\s{{0,4}}+[:=]\s{{0,4}}+)({QUOTE})([\w.\-]++)(?:{QUOTE})"
 )
-_VALUE_KEY = re.compile(
-    rf"(?<![\w.\-])(?i:value|val|content|text)(?:{QUOTE})?+\s{{0,4}}+[:=]\s{{0,4}}+(?={QUOTE}|-?\d)"
-)
+_VALUE_KEY = later(rf"(?<![\w.\-])(?i:value|val|content|text)(?:{QUOTE})?+\s{{0,4}}+[:=]\s{{0,4}}+(?={QUOTE}|-?\d)")
 #: Where one may be, and what opens and closes brackets between: `{"name": "token", "schema": {"default": "x"}}`.
-_BESIDE_NAME = re.compile(
+_BESIDE_NAME = later(
     rf"[{{}}<>]|{_VALUE_KEY.pattern}"
     rf"|(?<![\w.\-])(?:examples?|default|enum|const)(?:{QUOTE})?+\s{{0,4}}+[:=]\s{{0,200}}+(?={QUOTE}|-?\d|\[)"
 )
 #: The same in YAML.
-_NAMED_PLAIN = re.compile(
+_NAMED_PLAIN = later(
     rf"(?<![A-Za-z])(?i:name|key):[ \t]{{1,8}}+([\w.\-]++)[ \t]*+(?:\r?\n|(\\++)n)[ \t]*+(?i:value):[ \t]*+({QUOTE})?+"
 )
-_PLAIN_VALUE = re.compile(r"[^\r\n\"\\]++")
-_BARE_NUMBER = re.compile(r"-?\d[\d.eE+\-]*+")
+_PLAIN_VALUE = later(r"[^\r\n\"\\]++")
+_BARE_NUMBER = later(r"-?\d[\d.eE+\-]*+")
 _LINE = r"(?:\r?\n|\\++r\\++n|\\++n)"
-_ITS_PART = re.compile(rf"[^\n\\]{{0,200}}?{_LINE}(?:[^\s\\][^\n\\]{{0,200}}?{_LINE}){{0,4}}?{_LINE}([^\r\n\\\"]++)")
+_ITS_PART = later(rf"[^\n\\]{{0,200}}?{_LINE}(?:[^\s\\][^\n\\]{{0,200}}?{_LINE}){{0,4}}?{_LINE}([^\r\n\\\"]++)")
 #: How far apart the two halves may be, in characters.
 _FAR = 600
 #: ("Authorization", "...") and ["x-auth-token", "..."]: how lists of headers are printed.
-_TUPLE = re.compile(rf"[\[(]\s{{0,4}}+[bBuU]?+({QUOTE})([\w.\-]++)(?:{QUOTE})\s{{0,4}}+,\s{{0,4}}+[bBuU]?+({QUOTE})")
+_TUPLE = later(rf"[\[(]\s{{0,4}}+[bBuU]?+({QUOTE})([\w.\-]++)(?:{QUOTE})\s{{0,4}}+,\s{{0,4}}+[bBuU]?+({QUOTE})")
 #: "header 'X-Auth-Token': expected 'a' to be equal to 'b'", "$.id_token -> ...": how tools tell of differences.
-_SAID = re.compile(
+_SAID = later(
     rf"(?i:header|field|parameter|cookie|query|metadata|property|attribute|key)s?[ :]{{1,2}}+{QUOTE}([\w.\-]++){QUOTE}"
     rf"|(?<!\\){QUOTE}([\w.\-]++){QUOTE}(?= (?:with|to have|has|had) (?:the )?value)|\$\.([\w.\-]++)"
 )
-_QUOTED = re.compile(r"(?<!\\)(\\*+[\"'])(?:[^\"'\\\r\n])++\1")
+_QUOTED = later(r"(?<!\\)(\\*+[\"'])(?:[^\"'\\\r\n])++\1")
 #: invalid password 'x'; ALTER ROLE bob PASSWORD 'x'; IDENTIFIED BY 'x'.
-_BESIDE = re.compile(
+_BESIDE = later(
     r"(?:(?<![\w.\-])([\w.\-]++)(?:[ \t](?i:is|was|of|to|as|like|ilike|eq|equals))?+"
     rf"|(?i:identified(?: with [\w'\"`]{{1,40}}+)? by))[ \t]{{1,4}}+(?={QUOTE})"
 )
-_NOT_BESIDE = re.compile(r"(?i)(?:unexpected|illegal|near|no|of) $")
-_INSERT = re.compile(
+_NOT_BESIDE = later(r"(?i)(?:unexpected|illegal|near|no|of) $")
+_INSERT = later(
     r"(?i)(?<![\w])(?:insert(?:[ \t]++(?:ignore|overwrite|or[ \t]++\w++))?+[ \t]++into|replace[ \t]++into)"
     r"\s++[\w.\"`\[\]\\]{1,200}+\s*+\(([^()]{1,4000}+)\)\s*+values\s*+"
 )
-_ROW = re.compile(r"\s*+,?\s*+\(")
-_CELL = re.compile(
+_ROW = later(r"\s*+,?\s*+\(")
+_CELL = later(
     r"\s*+(?:[NEBXnebx](?='))?+('(?:[^'\r\n]|'')*+'|\\*+\"[^\"\r\n]*?\\*+\"|[^,()'\"\s]++(?:\([^()'\"]*+\))?+)\s*+(,|\))"
 )
 _MOST_ROWS = 1_000

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from harness.evidence._jsontext import MASK, QUOTE, string_end
+from harness.evidence._later import later
 from harness.evidence._pairs import PROSE, TOKEN
 from harness.evidence._reading import Span
 
@@ -45,7 +46,7 @@ _PROGRAM_HINTS = (
     *("mysql", "mariadb", "sshpass", "redis-", "valkey-", "keydb-", "mongo", "cqlsh", "ldap", "sqlcmd", "bcp ", "isql"),
     *("mosquitto_", "smbclient", "rpcclient", "http -", "https -", "snmp", "zip -", "'zip'", "7z "),
 )
-_OPTION_HINT = re.compile(r"[ '\"]-{1,2}[a-z]")
+_OPTION_HINT = later(r"[ '\"]-{1,2}[a-z]")
 _GAP = rf"(?:[ \t]++|=|{QUOTE},[ \t]{{0,4}}+{QUOTE})"
 _WORD_VALUE = (
     r"(?:\\*+\"([^\"\\\r\n]*+)|'([^'\"\r\n]*+)"
@@ -54,31 +55,29 @@ _WORD_VALUE = (
 _NAMES = {
     name: (separate.split(), attached.split()) for names, separate, attached in _PROGRAMS for name in names.split()
 }
-_PROGRAM = re.compile(rf"(?<![\w\-.])({'|'.join(sorted(_NAMES, key=len, reverse=True))})(?=[ \t]|\\*+[\"'],)")
+_PROGRAM = later(rf"(?<![\w\-.])({'|'.join(sorted(_NAMES, key=len, reverse=True))})(?=[ \t]|\\*+[\"'],)")
 #: `--token x` as a person types it, and `'--token', 'x'` as a list of words is printed.
-_OPTION = re.compile(
+_OPTION = later(
     rf"(?<![\w-])--?([^\W\d_][\w.-]++)(?:[ \t]++(?!-|{QUOTE})|({QUOTE}),[ \t]{{0,4}}+({QUOTE})|[ \t]++({QUOTE}))"
 )
 #: A line that is a name and a value (.netrc, redis.conf), or a login with its password.
-_TWO_WORDS = re.compile(
+_TWO_WORDS = later(
     r"(?:(?<![^\r\n\"])|(?<=\\n))[ \t]{0,8}+([\w.\-]{3,80}+)[ \t]{1,8}+([^\s\"'\\]{4,}+)[ \t]*+(?=[\r\n\\\"]|$)"
 )
-_SETTING = re.compile(r"(?i)(?<![\w])(?:set|setx|config)[ \t]++[^\s\"'\\=]*?([\w.\-]++)[ \t]++([^\s\"'\\=]++)")
+_SETTING = later(r"(?i)(?<![\w])(?:set|setx|config)[ \t]++[^\s\"'\\=]*?([\w.\-]++)[ \t]++([^\s\"'\\=]++)")
 #: Programs whose credential is a word of its own.
-_POSITIONAL = re.compile(
+_POSITIONAL = later(
     r"(?<![\w])(?:rabbitmqctl(?:[ \t]-\S++)*+[ \t](?:add_user|change_password|authenticate_user)[ \t]++\S++"
     r"|htpasswd[ \t]++-\w*b\w*[ \t]++\S++[ \t]++\S++|vault[ \t]++login(?:[ \t]++-\S++)*+)[ \t]++([^\s\"'\\=]++)"
 )
-_LOGIN = re.compile(
-    r"(?<![\w])login[ \t]++[^\s\"\\]{1,100}+(?:[ \t]++|(?:\r?\n|\\++n)[ \t]*+)password[ \t]++([^\s\"'\\]++)"
-)
-_ORDINARY = re.compile(r"[A-Za-z]?[a-z]*[.,:;!?…]*|[\w.\-]*[:.…]+")
+_LOGIN = later(r"(?<![\w])login[ \t]++[^\s\"\\]{1,100}+(?:[ \t]++|(?:\r?\n|\\++n)[ \t]*+)password[ \t]++([^\s\"'\\]++)")
+_ORDINARY = later(r"[A-Za-z]?[a-z]*[.,:;!?…]*|[\w.\-]*[:.…]+")
 
 
 def _compiled(separate: list[str], attached: list[str]) -> re.Pattern[str]:
     apart = "|".join(map(re.escape, separate)) or "(?!)"
     close = "|".join(map(re.escape, attached)) or "(?!)"
-    return re.compile(rf"(?<=[ \t\"'])(?:(?:{apart}){_GAP}|(?:{close})(?=[^\s\"'\-]|[\"'][^,\s])){_WORD_VALUE}")
+    return later(rf"(?<=[ \t\"'])(?:(?:{apart}){_GAP}|(?:{close})(?=[^\s\"'\-]|[\"'][^,\s])){_WORD_VALUE}")
 
 
 _OPTIONS = {name: _compiled(*options_of) for name, options_of in _NAMES.items()}

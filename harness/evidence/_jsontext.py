@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from harness.evidence._later import later
+
 __all__ = [
     "MASK",
     "QUOTE",
@@ -23,15 +25,15 @@ __all__ = [
 MASK = "[redacted]"
 #: A quotation mark as it stands in a reading: plain, in JSON inside of JSON (with backslashes), or encoded otherwise.
 QUOTE = r"(?:\\*+[\"']|&quot;|&\#39;)"
-_REAL_QUOTE = re.compile(r"(?<!\\)(?:\\\\)*+\"")
-_OPENING = re.compile(rf"(?:[bBuUrRfF](?=\\*+[\"']))?+({QUOTE})")
-_BETWEEN_ITEMS = re.compile(r"[\s,]*+")
-_ITEM = re.compile(r"[^\s,}\]\"'\\]++")
+_REAL_QUOTE = later(r"(?<!\\)(?:\\\\)*+\"")
+_OPENING = later(rf"(?:[bBuUrRfF](?=\\*+[\"']))?+({QUOTE})")
+_BETWEEN_ITEMS = later(r"[\s,]*+")
+_ITEM = later(r"[^\s,}\]\"'\\]++")
 #: How much of a text between triple quotation marks is looked at, in characters.
 _LONGEST_TRIPLE = 20_000
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_END = {mark: re.compile(rf"(?<!\\)\\*+[{mark}\n]") for mark in "\"'"}
-_NESTING = re.compile(r"(?<!\\)\\*+[\"']|[{}\[\]()]")
+_NUMBER = later(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_END = {mark: later(rf"(?<!\\)\\*+[{mark}\n]") for mark in "\"'"}
+_NESTING = later(r"(?<!\\)\\*+[\"']|[{}\[\]()]")
 
 
 class Strings:

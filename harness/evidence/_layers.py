@@ -6,10 +6,10 @@ What base64 in one line holds is found by how it looks (`_ways`); here is what h
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterable, Iterator
 
 from harness.evidence._jsontext import MASK
+from harness.evidence._later import later
 from harness.evidence._reading import Span, lowered
 from harness.evidence._ways import Known, possible
 
@@ -19,17 +19,17 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_
 #: Signs of base64 as zeros, so that a row of them can be searched for as a word.
 _SIGNS = bytes.maketrans(_ALPHABET, b"0" * len(_ALPHABET))
 _ROW = b"0" * 16
-_RUN = re.compile(r"[A-Za-z0-9+/\-_]*+")
+_RUN = later(r"[A-Za-z0-9+/\-_]*+")
 #: Four signs that are three characters of ASCII, which are no controls: the first bit of each byte is not set.
 _GROUP = r"[I-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/\-_]"
-_TEXT = re.compile(rf"(?:{_GROUP}){{4,}}+[A-Za-z0-9+/\-_]{{0,3}}+={{0,2}}+")
+_TEXT = later(rf"(?:{_GROUP}){{4,}}+[A-Za-z0-9+/\-_]{{0,3}}+={{0,2}}+")
 _SHORTEST_LINE = 40
 #: Lines that are long enough to have been broken, and what is left in the last one; a log's next line is no such line.
-_LINES = re.compile(
+_LINES = later(
     rf"[A-Za-z0-9+/\-_]{{{_SHORTEST_LINE},}}+"
     r"(?:(?:\r?\n|(?:\\{1,15}+r)?+\\{1,15}+n)[ \t]{0,40}+[A-Za-z0-9+/\-_]++(?=[\r\n\\\"'=<]|$))++={0,2}+"
 )
-_BREAK = re.compile(r"\s+|\\+[nr]")
+_BREAK = later(r"\s+|\\+[nr]")
 _TO_STANDARD = str.maketrans("-_", "+/")
 _DEEPEST = 4
 

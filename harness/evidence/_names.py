@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from functools import lru_cache
+
+from harness.evidence._later import later
 
 __all__ = ["is_secret_name", "may_have_names", "squeezed", "table"]
 
@@ -62,7 +63,7 @@ _AMBIGUOUS = {
     "pin": table("card user sim new old security atm my account"),
     "sid": table("connect session php user auth"),
 }
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
+_WORD = later(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
 #: Without one of these in it, lower case, a text has no secret name. To search for a few words is far quicker than a pattern.
 _HINTS = table(
     "passw passphrase passcode secret token authori cookie credential pwd jwt bearer csrf xsrf saml kennwort contrase senha"
@@ -72,10 +73,8 @@ _HINTS_BEYOND_ASCII = table("hasło şifre lösenord jelszó пароль 密码
 
 _PARTS = ("key", "sess", "card", "code", "pass", "auth", "conn", "socialsec", "pw", "hmac", "assertion")
 _SHORT = ("auth", "dpop", "pin", "otp", "cv", "pass", "pw", "sid", "sig", "dsn", "ssn", "iban")
-_SHORT_HINT = re.compile(
-    r"(?:auth(?:entication)?|dpop|pin|otp|cv[vcn]|pass|pw|sid|sig(?:nature)?|dsn|ssn|iban)(?![a-z])"
-)
-_MARKS = re.compile("[\u0300-\u036f]+")
+_SHORT_HINT = later(r"(?:auth(?:entication)?|dpop|pin|otp|cv[vcn]|pass|pw|sid|sig(?:nature)?|dsn|ssn|iban)(?![a-z])")
+_MARKS = later("[\u0300-\u036f]+")
 #: Letters that are not one of ASCII with a mark.
 _LETTERS = str.maketrans({"ł": "l", "ø": "o", "ı": "i", "ß": "ss", "æ": "ae"})
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from harness.evidence._jsontext import MASK, QUOTE, Strings, list_items, nesting_end, opening_at, string_at
+from harness.evidence._later import later
 from harness.evidence._names import table
 from harness.evidence._reading import Span
 from harness.evidence._schemas import describes, values_described
@@ -27,42 +28,42 @@ NO_VALUE = frozenset(
     {"true", "false", "yes", "no", "on", "off", "0", "1", "null", "none", "undefined", "nil", "", "?", "%s"}
 )
 #: Headers whose whole line is theirs, wherever in a line they stand.
-WHOLE_LINE = re.compile(r"authori[sz]ation|cookie|passphrase")
+WHOLE_LINE = later(r"authori[sz]ation|cookie|passphrase")
 
 #: A name, what closes it, and the sign between it and its value.
-_PAIR = re.compile(
+_PAIR = later(
     rf"([\w.\-](?<![\w.\-].)[\w.\-]*+)(?:%5[Dd]|\])?+(?:({QUOTE})\s{{0,20}}+|[ \t]{{0,8}}+)"
     rf"(={{1,3}}+>?+|:=|->(?=[ \t])|:(?!:|/{{2}}))"
 )
-_BLANKS = re.compile(r"[ \t]{0,8}+")
-_BLANKS_AND_LINES = re.compile(r"\s{0,200}+")
-_BARE = re.compile(r"[^\s,}\]\"'\\]++")
+_BLANKS = later(r"[ \t]{0,8}+")
+_BLANKS_AND_LINES = later(r"\s{0,200}+")
+_BARE = later(r"[^\s,}\]\"'\\]++")
 #: An unquoted value: up to a blank or a sign that ends it where log lines, forms and connection strings have values.
-TOKEN = re.compile(
+TOKEN = later(
     r"(?:\[redacted\]|[^\s\"'\\&;,<)}\]]|,(?!\s|$|[\"'\\})\]]|[\w.\-]{1,40}+[=:])|;(?!\s|$|[\"'\\})\]]|[\w .\-]{1,40}+=)"
     r"|&(?:quot|\#39);(?=\w)|<(?![/A-Za-z!])|[)}\]](?!$|[\s,;.)}\]\"'\\<&])"
     r"|'(?!$|[\s,)}\];:&])|\\++(?:u[0-9a-fA-F]{4}|(?![\"'nrtu])[^\s\\]))++"
 )
-_REST_OF_STRING = re.compile(
+_REST_OF_STRING = later(
     r"(?:[^\r\n\"\\]|(?<==)\"[^\"\s,;\\]*+\"(?=;|$|[ \t])|\\++(?:u[0-9a-fA-F]{4}|(?![\"'nrtu])[^\r\n\\]))*+"
 )
-_REST_OF_LINE = re.compile(r"[^\r\n]*+")
-_REST_OF_QUOTED = re.compile(r"(?:[^\r\n\"'\\]|\\++(?:u[0-9a-fA-F]{4}|(?![\"'nrtu])[^\r\n\\]))*+")
-_MORE_COOKIES = re.compile(r"(?:;[ \t]?[\w.\-]{1,80}+=[^\s;\"'\\]*+)*+")
-_LINE_START = re.compile(r"(?:^|[\r\n]|\\[rn])[ \t<>*-]{0,8}$")
+_REST_OF_LINE = later(r"[^\r\n]*+")
+_REST_OF_QUOTED = later(r"(?:[^\r\n\"'\\]|\\++(?:u[0-9a-fA-F]{4}|(?![\"'nrtu])[^\r\n\\]))*+")
+_MORE_COOKIES = later(r"(?:;[ \t]?[\w.\-]{1,80}+=[^\s;\"'\\]*+)*+")
+_LINE_START = later(r"(?:^|[\r\n]|\\[rn])[ \t<>*-]{0,8}$")
 #: What else stands in a line that begins with a password, when it is a phrase: words.
-_PHRASE = re.compile(r"(?:[ \t][^\s=:\"'\\{}()\[\],]{1,40}+){1,8}+(?=[ \t]*+(?:\r?\n|$))")
-_OF_PHRASES = re.compile(r"(?i)passw|passphrase|pwd|pass$")
+_PHRASE = later(r"(?:[ \t][^\s=:\"'\\{}()\[\],]{1,40}+){1,8}+(?=[ \t]*+(?:\r?\n|$))")
+_OF_PHRASES = later(r"(?i)passw|passphrase|pwd|pass$")
 #: What makes a value of text in brackets: SecretStr('x').
-_CALL = re.compile(r"[A-Za-z_][\w.]{0,60}+(?=\()")
-_COUNT = re.compile(r"\d{1,2}[ \t]++[A-Za-z]")
+_CALL = later(r"[A-Za-z_][\w.]{0,60}+(?=\()")
+_COUNT = later(r"\d{1,2}[ \t]++[A-Za-z]")
 #: What goes on in lines that stand deeper: YAML.
-_BLOCK = re.compile(r"([|>][+\-\d]{0,2}+)?+[ \t]{0,8}+(?=\r?\n|\\++n)")
-_BLOCK_LINE = re.compile(r"(?:\r?\n|\\++n)([ \t]{0,80}+)")
-_ENTRY = re.compile(r"(?:-[ \t]++)?+(?:[\w.\-]++:(?:[ \t]++|(?=\r?\n|\\++n|$)))?+")
+_BLOCK = later(r"([|>][+\-\d]{0,2}+)?+[ \t]{0,8}+(?=\r?\n|\\++n)")
+_BLOCK_LINE = later(r"(?:\r?\n|\\++n)([ \t]{0,80}+)")
+_ENTRY = later(r"(?:-[ \t]++)?+(?:[\w.\-]++:(?:[ \t]++|(?=\r?\n|\\++n|$)))?+")
 _MOST_LINES = 200
 #: Names of two words, the second of which says little alone: "api key: ...".
-_FIRST_WORD = re.compile(r"(\w{1,20}) $")
+_FIRST_WORD = later(r"(\w{1,20}) $")
 #: What begins an escape whose end looks like the start of a name.
 _ESCAPES = {"\\", "%"}
 _NEAR = 300

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from html.entities import html5
 
+from harness.evidence._later import later
+
 __all__ = ["Reading", "Span", "lowered"]
 
 #: Where a secret begins and ends, and what to write instead.
@@ -33,7 +35,7 @@ _ALIKE = {
     **dict.fromkeys("\ufe66\u2550\ua78a", "="),
     **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\ufe63", "-"),
 }
-_ESCAPE = re.compile(
+_ESCAPE = later(
     rf"[%&\\{_UNSEEN}{_BLANK}{_WIDE}{''.join(_ALIKE)}\u241b]"
     rf"(?:(?<=[\x1b\u241b]){_COLOUR}"
     r"|(?<=%)(?:25){0,4}+(?P<percent>[0-7][0-9A-Fa-f]|[89A-Fa-f][0-9A-Fa-f](?:%(?:25){0,4}+[89A-Fa-f][0-9A-Fa-f]){1,3}+)"
@@ -43,9 +45,9 @@ _ESCAPE = re.compile(
     r"|(?<![%&\\]))"
 )
 _SIGNS = ("%", "&", "\\u", "\\x", "\x1b", "\\033", "\\e[")
-_PERCENTS = re.compile("%(?:25)*")
-_ODD = re.compile(rf"[{_UNSEEN}{_BLANK}{_WIDE}{''.join(_ALIKE)}]")
-_UNSEEN_ASCII = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_PERCENTS = later("%(?:25)*")
+_ODD = later(rf"[{_UNSEEN}{_BLANK}{_WIDE}{''.join(_ALIKE)}]")
+_UNSEEN_ASCII = later(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 #: How quotation marks stand in a reading that were neither plain nor behind a backslash.
 _MARKS = {'"': "&quot;", "'": "&#39;"}
 #: What must stay encoded: it would end a value that goes on, or open something that is not closed.

@@ -5,10 +5,10 @@ Its structure stays, and so do the words that describe; whatever could be a valu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from harness.evidence._jsontext import MASK, list_items, nesting_end, opening_at, string_at
+from harness.evidence._later import later
 from harness.evidence._names import table
 from harness.evidence._reading import Span
 
@@ -16,13 +16,13 @@ __all__ = ["describes", "values_described"]
 
 _KINDS = "string|integer|number|boolean|object|array|null|apiKey|http|oauth2|openIdConnect"
 #: How a description begins: words about it, and its type, or where to find it.
-_DESCRIPTION = re.compile(
+_DESCRIPTION = later(
     r"\{\s{0,200}+(?:\"[^\"\\]{1,40}+\"\s{0,9}+:\s{0,9}+(?:\"[^\"\\]{0,300}+\"|[\w.\-]{1,40}+)\s{0,9}+,\s{0,200}+){0,9}?"
     rf"\"(?:type\"\s{{0,9}}+:\s{{0,9}}+\[?\s{{0,200}}+\"(?:{_KINDS})\"|\$ref\"\s{{0,9}}+:\s{{0,9}}+\""
     r"|(?:allOf|anyOf|oneOf)\"\s{0,9}+:\s{0,9}+\[)"
 )
-_MEMBER = re.compile(r"\"([^\"\\]{1,200}+)\"\s{0,9}+:\s{0,200}+")
-_SCALAR = re.compile(r"[^\s,}\]\"'\\{\[]++")
+_MEMBER = later(r"\"([^\"\\]{1,200}+)\"\s{0,9}+:\s{0,200}+")
+_SCALAR = later(r"[^\s,}\]\"'\\{\[]++")
 #: Members that say something about a value, and are none.
 _ABOUT = table(
     "type format $ref $id $schema $anchor $comment title description summary pattern required nullable readOnly writeOnly"

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from harness.evidence._jsontext import MASK
+from harness.evidence._later import later
 from harness.evidence._reading import Reading, Span
 from harness.evidence._urls import ADDRESSES, Shape
 
@@ -22,18 +23,18 @@ _KEY_BODY = r"[A-Za-z0-9+/=\s:,.]|-(?!-{4})|\\++(?![\"'])"
 _KEY_LINE = r"[A-Za-z0-9+/]{30,4096}+=*+|[A-Z][A-Za-z\-]{3,20}: [\w,.\- ]{1,80}+"
 _LAST_KEY_LINE = r"(?<=[A-Za-z0-9+/=]{30}\n)[A-Za-z0-9+/]{1,64}+=*+(?=\r?\n|$)"
 #: A key to its end; of one that was cut, the lines that look like base64.
-_PEM = re.compile(
+_PEM = later(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     rf"(?:(?:{_KEY_BODY}){{0,65536}}+-----END [A-Z0-9 ]{{0,40}}-----"
     rf"|(?:(?:\s|\\++[nrt])++(?:{_KEY_LINE}|{_LAST_KEY_LINE})){{0,400}}+)"
 )
 #: Header, payload and signature; whether it has these parts is asked afterwards: a search that fails late starts again.
-_JWT = re.compile(r"eyJ[A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]*+){0,4}+")
-_SCHEME = re.compile(r"(?i)(?<![A-Za-z0-9])(bearer|basic)((?:\s|%20|\+){1,3}+)([A-Za-z0-9._~+/%-]{8,}+=*+)")
+_JWT = later(r"eyJ[A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]*+){0,4}+")
+_SCHEME = later(r"(?i)(?<![A-Za-z0-9])(bearer|basic)((?:\s|%20|\+){1,3}+)([A-Za-z0-9._~+/%-]{8,}+=*+)")
 #: What proves the password in Digest credentials (RFC 7616): guesses can be tried on it.
-DIGEST = re.compile(r"(?i)(?:(?<![\w.\-])|(?<=\\[nrt]))(?:response|cnonce)=\\*+[\"']?+([A-Za-z0-9+/=_\-]{8,256}+)")
-_HEX_32 = re.compile(r"[0-9A-Fa-f]{32}(?:[0-9A-Fa-f]{32})?")
-_NO_CREDENTIALS = re.compile(r"(?i)(?:auth|token|scheme|credential|realm|error|challenge)[\w=.-]*")
+DIGEST = later(r"(?i)(?:(?<![\w.\-])|(?<=\\[nrt]))(?:response|cnonce)=\\*+[\"']?+([A-Za-z0-9+/=_\-]{8,256}+)")
+_HEX_32 = later(r"[0-9A-Fa-f]{32}(?:[0-9A-Fa-f]{32})?")
+_NO_CREDENTIALS = later(r"(?i)(?:auth|token|scheme|credential|realm|error|challenge)[\w=.-]*")
 #: How keys of well-known issuers begin (their first letter, and what follows), and how they go on.
 _ISSUED: tuple[tuple[str, str, str], ...] = (
     ("A", "(?:KIA|SIA|BIA|CCA)", r"[0-9A-Z]{16}(?![0-9A-Za-z])"),
@@ -57,7 +58,7 @@ _ISSUED: tuple[tuple[str, str, str], ...] = (
 )
 #: The first letter comes first, and then what may not stand before it: so the search is quick. The n of a line break in
 #: JSON is no part of a word.
-_KEY = re.compile(
+_KEY = later(
     r"[ASdghnprswxy](?:(?<![A-Za-z0-9_].)|(?<=\\[nrt].)|(?<=%[0-9A-F]{2}.))(?:"
     + "|".join(f"(?<={first}){start}{rest}" for first, start, rest in _ISSUED)
     + ")"

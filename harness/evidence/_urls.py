@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from harness.evidence._jsontext import MASK
+from harness.evidence._later import later
 from harness.evidence._reading import Span
 
 __all__ = ["ADDRESSES", "Shape"]
@@ -34,16 +35,16 @@ class Shape(NamedTuple):
 _NEAR = 400
 _SLASH = r"(?:\\*+/)"
 #: The parts of an address are looked at ahead, as another one may stand in it.
-_URL = re.compile(
+_URL = later(
     rf":{_SLASH}{{2}}(?=([^\s:/@?#\"'<>\[\\]{{0,{_NEAR}}}+)"
     rf"(?::((?:[^\s\"'<>\\:]|:(?!//)|'(?!$|[\s,)\]}}:;'\"])|\\++(?![\"'nrt])[^\s\\]){{1,{_NEAR}}}+)|(?=@[\w.\-\[])))"
 )
 #: Schemes in which a user without a password is a credential, but for these.
-_LONE = re.compile(r"(?i)(?<![A-Za-z])(?:https?|rediss?|wss?)$")
-_NO_TOKEN = re.compile(r"(?i)git|.{0,3}|localhost|[\d.]+|\[redacted\]?")
-_ENCODED_URL = re.compile(r"(?i):%2f%2f[\w.\-]*+:((?:[^\s&\"'%]|%(?!(?:25)*40)){1,200}+)(?=%(?:25)*40)")
+_LONE = later(r"(?i)(?<![A-Za-z])(?:https?|rediss?|wss?)$")
+_NO_TOKEN = later(r"(?i)git|.{0,3}|localhost|[\d.]+|\[redacted\]?")
+_ENCODED_URL = later(r"(?i):%2f%2f[\w.\-]*+:((?:[^\s&\"'%]|%(?!(?:25)*40)){1,200}+)(?=%(?:25)*40)")
 #: What a query carries under names that are harmless elsewhere, and how long it must be.
-_IN_QUERY = re.compile(r"[?&](?:(?i:code|ticket|hmac|assertion)=([\w.~/+%\-]*+)|(?i:key)=([\w.~/+%\-]{20,}+))")
+_IN_QUERY = later(r"[?&](?:(?i:code|ticket|hmac|assertion)=([\w.~/+%\-]*+)|(?i:key)=([\w.~/+%\-]{20,}+))")
 _WEBHOOKS = (
     "hooks.slack.com/services/",
     "hooks.slack.com/workflows/",
@@ -54,14 +55,14 @@ _WEBHOOKS = (
     "outlook.office.com/webhook/",
     "hooks.zapier.com/hooks/catch/",
 )
-_WEBHOOK = re.compile(
+_WEBHOOK = later(
     "(?:"
     + "|".join(re.escape(hook).replace("/", _SLASH) for hook in _WEBHOOKS)
     + rf")([^\s\"'<>\\?#/]++(?:{_SLASH}[^\s\"'<>\\?#/]++)*+)"
 )
-_BOT = re.compile(rf"api\.telegram\.org(?:{_SLASH}file)?+{_SLASH}bot([^\s\"'<>\\?#/]++)")
-_TELEGRAM = re.compile(r"(?<=\d{8}):(AA[\w-]{30,}+)")
-_ORACLE = re.compile(
+_BOT = later(rf"api\.telegram\.org(?:{_SLASH}file)?+{_SLASH}bot([^\s\"'<>\\?#/]++)")
+_TELEGRAM = later(r"(?<=\d{8}):(AA[\w-]{30,}+)")
+_ORACLE = later(
     r"(?i)(?:jdbc:oracle:\w{1,10}:|sqlplus[ \t](?:-\w[ \t]++)*+)[^/\s@\"']{0,80}+/"
     r"((?:[^\s\"'@\\]|\\++(?![\"'nrt]))++(?:@(?=[^\s\"'@]*@)(?:[^\s\"'@\\]|\\++(?![\"'nrt]))*+)*+)"
 )
@@ -110,6 +111,6 @@ ADDRESSES: tuple[Shape, ...] = (
     Shape((), _WEBHOOK, _group, rare="hook"),
     Shape(("api.telegram.org",), _BOT, _group),
     Shape((":AA",), _TELEGRAM, _group),
-    Shape(("@tcp", "@udp", "@unix(", "@cloudsql"), re.compile(r"@\w{1,20}\("), _of_go, rare="@"),
+    Shape(("@tcp", "@udp", "@unix(", "@cloudsql"), later(r"@\w{1,20}\("), _of_go, rare="@"),
     Shape(("jdbc:oracle:", "sqlplus"), _ORACLE, _group),
 )

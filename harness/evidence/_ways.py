@@ -15,6 +15,7 @@ from html.entities import codepoint2name
 from itertools import takewhile
 
 from harness.evidence._jsontext import MASK, Strings, bare_number
+from harness.evidence._later import later
 from harness.evidence._reading import Span
 
 __all__ = ["Known", "possible", "ways_of"]
@@ -26,7 +27,7 @@ _BASE64_SHORTEST = 5
 _WORD_ONLY = 8
 #: From here on a value that looks made by a machine is looked for in any case.
 _MADE, _MADE_OF_LETTERS = 12, 20
-_NUMBER = re.compile(r"[-+0-9.eE]+")
+_NUMBER = later(r"[-+0-9.eE]+")
 #: Digits as zeros and commas as blanks, and bytes apart written so; each ends with what is rare: so the search is quick.
 _HEX_DIGITS = bytes.maketrans(b"0123456789abcdef,\n", b"0" * 16 + b"  ")
 _APART = (b"00:00:00:", b"00-00-00-", b"00 00 00 ", b"00  00  00 ", b"0x00 ")
@@ -34,7 +35,7 @@ _GAP = r"(?:\s|\\{1,15}[nrt]){0,40}"
 _HEX_APART = rf"(?:[: \-]|,?{_GAP}0x)"
 #: Text is cut, and a cut goes through a secret: as much of its beginning is masked alone, in characters and as a share.
 _BEGINNING, _BEGINNING_SHARE = 12, 3
-_ALNUM = re.compile(r"[A-Za-z0-9]+")
+_ALNUM = later(r"[A-Za-z0-9]+")
 
 
 #: Most of what is known never stands in any text.

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 from harness.evidence._carriers import by_name
+from harness.evidence._later import later
 from harness.evidence._names import is_secret_name, may_have_names, squeezed, table
 from harness.evidence._pairs import SCHEMES
 from harness.evidence._reading import Reading
@@ -56,23 +57,23 @@ _ORDINARY = table(
     " wrong-key wrong-password wrong-token"
 )
 #: Words in the names of cookies that say who somebody is.
-_SESSION = re.compile(r"(?i)sess|(?<![a-z])sid(?![a-z])|(?<![a-z])auth|remember|login|identity")
+_SESSION = later(r"(?i)sess|(?<![a-z])sid(?![a-z])|(?<![a-z])auth|remember|login|identity")
 #: What a random part of a path does that stands behind one of these: whoever has the link is let in.
-_LETS_IN = re.compile(
+_LETS_IN = later(
     r"(?i)(?:password[-_]?)?reset|verify|verification|verify-?email|confirm(?:ation)?|activat(?:e|ion)|invit(?:e|ation)s?"
     r"|magic(?:-?links?)?|callback|share[ds]?|sessions?|unsubscribe|log-?in|sign-?in|otp|keys|api-?keys|hooks|webhooks|services"
 )
 #: What a path has ids of: those of a bank, say, which are no secret.
-_RESOURCES = re.compile(r"(?i)authori[sz]ations?")
+_RESOURCES = later(r"(?i)authori[sz]ations?")
 #: What forms carry under names that are harmless elsewhere (OAuth 2, SAML, CAS), and from which length on.
 _OF_FORMS = table("code ticket assertion")
-_IN_FORM = re.compile(r"(?i)(?<![a-z])(?:code|ticket|assertion)(?:=|\"\s{0,9}:)")
+_IN_FORM = later(r"(?i)(?<![a-z])(?:code|ticket|assertion)(?:=|\"\s{0,9}:)")
 _LONG_ENOUGH = 12
 #: JSON that is such a form has one of these.
 _FORM_MEMBERS = table("grant_type client_id redirect_uri code_verifier")
-_ROUTE = re.compile(r"(?i)oauth2.*|v\d.*")
-_ENTRY = re.compile(r"([^&;=\s]+)=([^&;\s]*)")
-_FORM = re.compile(r"[^\s{}\[\]<>\"]+")
+_ROUTE = later(r"(?i)oauth2.*|v\d.*")
+_ENTRY = later(r"([^&;=\s]+)=([^&;\s]*)")
+_FORM = later(r"[^\s{}\[\]<>\"]+")
 
 
 def worth_knowing(value: str) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from harness.evidence._later import later
+
 __all__ = ["plain"]
 
 #: Controls (C0 without tab and newline, C1, DEL), marks that change the direction of text, and surrogates.
-_HOSTILE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
+_HOSTILE = later("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 def plain(text: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from harness.evidence._carriers import CARRIERS, by_name, may_have_secrets
 from harness.evidence._jsontext import MASK
+from harness.evidence._later import later
 from harness.evidence._layers import layers
 from harness.evidence._names import is_secret_name, squeezed
 from harness.evidence._numbers import numbers
@@ -20,7 +20,7 @@ __all__ = ["MASK", "Redactor"]
 
 
 #: Where one of these stands, a value may go on in the next line.
-_GOES_ON = re.compile(r"\n(?:(?<=[{\[(:>|]\n)|(?<=[{\[(:>|]\r\n)|(?<=[>|]-\n))")
+_GOES_ON = later(r"\n(?:(?<=[{\[(:>|]\n)|(?<=[{\[(:>|]\r\n)|(?<=[>|]-\n))")
 _LONG = ("form-data", '"""', "'''", "machine ", "insert ", "value:")
 #: How often text in which something was masked is looked through again, at most.
 _ROUNDS = 2
