@@ -96,16 +96,24 @@ class Peak:
     mb: float = 0.0
 
 
+def most_memory_mb(pid: int) -> float:
+    """The most memory a process has had so far, in MB (VmHWM, see proc(5)); 0 once it is gone."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text("utf-8", "replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
+
+
 @contextmanager
 def watched_memory() -> Iterator[Peak]:
     """Watch the memory of every process that descends from this one, until the block ends."""
     peak, over, own = Peak(), threading.Event(), psutil.Process()
 
     def watch() -> None:
-        while not over.wait(0.02):
+        while not over.wait(0.2):  # what a process has had at most is remembered for it
             for child in own.children(recursive=True):
-                with suppress(psutil.Error):
-                    peak.mb = max(peak.mb, child.memory_info().rss / 1e6)
+                peak.mb = max(peak.mb, most_memory_mb(child.pid))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

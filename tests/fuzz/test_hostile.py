@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -21,6 +21,7 @@ from harness.fuzz.process import SchemathesisRun
 from harness.fuzz.telling import Teller
 from harness.guard import Invitation
 from tests.fuzz.conftest import Fuzzed, fuzz, once
+from tests.helpers import most_memory_mb
 
 PROGRAM = Path(__file__).with_name("hostile.py")
 HEAD = '[system]\nname = "hostile"\n[stages.fuzz]\nmax_time = "1s"\n'
@@ -87,15 +88,12 @@ def measured() -> Iterator[dict[str, int]]:
     me = psutil.Process()
 
     def watch() -> None:
-        while not over.wait(0.05):
-            for one in [me, *me.children(recursive=True)]:
-                try:
-                    words = one.cmdline()
-                    size = one.memory_info().rss
-                except psutil.Error:
-                    continue
-                kind = "worker" if one == me else "st" if "schemathesis.cli" in words else "other"
-                peak[kind] = max(peak.get(kind, 0), size)
+        while not over.wait(0.2):
+            peak["worker"] = max(peak.get("worker", 0), me.memory_info().rss)
+            for one in me.children(recursive=True):
+                with suppress(psutil.Error):
+                    kind = "st" if "schemathesis.cli" in one.cmdline() else "other"
+                    peak[kind] = max(peak.get(kind, 0), int(most_memory_mb(one.pid) * 1e6))
 
     thread = threading.Thread(target=watch)
     thread.start()
