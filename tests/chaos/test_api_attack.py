@@ -71,7 +71,7 @@ def test_schemathesis_finds_no_answer_that_is_not_described() -> None:
     with started("built-in", "-proxy-metrics") as server:
         command = [
             *(str(Path(sys.executable).parent / "st"), "run", f"{server.url}/harness/openapi.json"),
-            *("--seed", "1", "-n", "20", "--max-time", "30", "--mode", "all", "--checks", checks),
+            *("--seed", "1", "-n", "10", "--max-time", "15", "--mode", "all", "--checks", checks),
             *("--continue-on-failure", "--no-color", "--request-timeout", "10"),
         ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
