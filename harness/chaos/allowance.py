@@ -98,11 +98,11 @@ def recovered_late(added: Added, bad: Sequence[Sample], limit: float, recovered:
         limit: when it had to have recovered, in seconds since the epoch.
         recovered: when it had; None when it was not seen.
     """
-    after = [s for s in bad if s.started + s.duration_ms / 1000 > limit]
+    after = [s for s in bad if s.ended > limit]
     if after or recovered is None:
         return all_strained(added, after)
     return added(limit, recovered) >= recovered - limit
 
 
 def _strained(added: Added, sample: Sample) -> bool:
-    return strained(added, sample.started, sample.started + sample.duration_ms / 1000)
+    return strained(added, sample.intended, sample.ended)
