@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import anyio
 
 from harness.chaos.experiments import INVARIANTS_FILE
 from harness.chaos.trial import Ground
+from harness.system.arrivals import seed_alone
 from harness.system.drive import Sample
 
 __all__ = ["Invariants"]
@@ -56,12 +56,15 @@ class Invariants:
         wanted = names or tuple(k.name for k in await walker.known(self.file))
         while True:
             # One after the other, each with the same data every time.
-            seen = [s for n in wanted for s in await walker.walk(self.file, n, [self._seed(n)], timeout_s=_TIMEOUT_S)]
+            seen = [
+                sample
+                for name in wanted
+                for sample in await walker.walk(
+                    self.file, name, [seed_alone(self.ground.seed, name)], timeout_s=_TIMEOUT_S
+                )
+            ]
             failed = [s.journey for s in seen if not s.ok]
             self.ground.journal.write("invariants walked", walked=len(seen), failed=failed)
             if not failed or time.monotonic() + _AGAIN_S > limit:
                 return seen
             await anyio.sleep(_AGAIN_S)
-
-    def _seed(self, name: str) -> int:
-        return random.Random(f"{self.ground.seed}:{name}").getrandbits(63)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["Arrival", "ArrivalKind", "schedule"]
+__all__ = ["Arrival", "ArrivalKind", "schedule", "seed_alone"]
 
 
 class ArrivalKind(StrEnum):
@@ -61,6 +61,11 @@ def schedule(journeys: Sequence[J], *, rate: float, kind: ArrivalKind, seed: int
     if not any(j.weight > 0 for j in journeys):
         raise ValueError("no journey has a weight above 0, so there is nothing to start")
     return _arrivals(journeys, rate, kind, random.Random(f"arrivals:{seed}"))
+
+
+def seed_alone(seed: int, journey: str) -> int:
+    """The seed of a journey that is walked once, by its name: walked alone it makes up the same data as among the others."""
+    return random.Random(f"{seed}:{journey}").getrandbits(63)
 
 
 def _arrivals(journeys: Sequence[J], rate: float, kind: ArrivalKind, rng: random.Random) -> Iterator[Arrival[J]]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from harness.errors import InfrastructureError, UsageError
 from harness.evidence.wire import from_json, to_json
 from harness.guard import INCIDENTS_FILE, Guarded, Invitation, enter
-from harness.system.arrivals import ArrivalKind, schedule
+from harness.system.arrivals import ArrivalKind, schedule, seed_alone
 from harness.system.channel import Channel
 from harness.system.children import log_tail, python_module, run_child
 from harness.system.journeys import Journey, Step, User, load_journeys, new_trace_id, run_journey
@@ -99,8 +99,7 @@ def arrivals(journeys: tuple[Journey, ...], spec: DriveSpec) -> list[tuple[float
     Arrivals are evenly spaced, journeys as often as their weight says; one of weight 0 is walked only when it is named.
     """
     if not spec.rate:
-        # By name, so that a journey walked alone makes up the same data as among the others.
-        return [(0.0, j, random.Random(f"{spec.seed}:{j.name}").getrandbits(63)) for j in journeys]
+        return [(0.0, j, seed_alone(spec.seed, j.name)) for j in journeys]
     count = max(1, round(spec.rate * spec.duration_s))
     all_of_them = bool(spec.names) or not any(j.weight for j in journeys)
     wanted = [replace(j, weight=max(1, j.weight)) if all_of_them else j for j in journeys]
