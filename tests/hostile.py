@@ -58,7 +58,7 @@ class Hostile:
 
     Args:
         elsewhere: what `/a` names as the next address, and where redirects lead.
-        targets: what `/a/0`, `/a/1` and so on name.
+        targets: what `/a/0`, `/a/1` and so on name, and where `/redirect/307?0` and so on lead.
     """
 
     url: str
@@ -146,7 +146,8 @@ def _answer(made: Hostile, client: socket.socket, path: str) -> bool:
         client.sendall(_TWICE[name] + _TWICE["twice"])
         return True
     body = _body(made, name, status)
-    headers = _HEADERS.get(name, "").format(made.elsewhere)
+    number = path.partition("?")[2]
+    headers = _HEADERS.get(name, "").format(made.targets[int(number)] if number.isdecimal() else made.elsewhere)
     _send(client, body, headers, f"{status or 307} Elsewhere" if name == "redirect" else "200 OK")
     return True
 

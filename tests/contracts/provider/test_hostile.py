@@ -84,18 +84,18 @@ def test_nothing_else_in_a_request_leads_away(tmp_path: Path) -> None:
         assert other.heard == []
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_provider_that_redirects_elsewhere_is_judged_and_not_followed(tmp_path: Path, status: int) -> None:
+def test_a_provider_that_redirects_elsewhere_is_judged_and_not_followed(tmp_path: Path) -> None:
+    statuses = [301, 302, 303, 307, 308]
     with elsewhere() as other:
         answer = (
-            f'self.send_response({status}); self.send_header("Location", "{other.url}/x"); '
+            f'self.send_response(int(self.path[-3:])); self.send_header("Location", "{other.url}/x"); '
             'self.send_header("Content-Length", "0"); return self.end_headers()'
         )
-        change = ('if self.path == "/die":', f'if self.path == "/orders/1":\n            {answer}\n        if 0:')
-        result = verify(tmp_path, pact(http("an order")), change=change)
+        change = ('if self.path == "/die":', f'if self.path.startswith("/away/"):\n            {answer}\n        if 0:')
+        result = verify(tmp_path, pact(*(http(f"n{status}", f"/away/{status}") for status in statuses)), change=change)
 
         assert other.heard == []
-    assert rules(result) == {"provider.mismatch"}
+    assert [f.rule for f in result.findings] == ["provider.mismatch"] * len(statuses)
 
 
 def test_a_scenario_is_not_led_elsewhere_by_what_the_provider_answers(
