@@ -4,8 +4,9 @@ What is offered here is loaded when it is asked for: every process that verifies
 through this door and wants none of it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from harness.doors import opened_when_asked
 
 if TYPE_CHECKING:
     from harness.contracts.pacts import Interaction, InteractionKind, Pact, PactError, read_pact
@@ -22,9 +23,5 @@ __all__ = [
     "read_pact",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    room = "sources" if name in {"ContractSource", "Contracts", "FolderSource"} else "pacts"
-    return getattr(import_module(f"{__name__}.{room}"), name)
+_OF_SOURCES = ("ContractSource", "Contracts", "FolderSource")
+__getattr__ = opened_when_asked(__name__, {name: ".sources" if name in _OF_SOURCES else ".pacts" for name in __all__})

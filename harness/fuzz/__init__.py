@@ -1,17 +1,13 @@
 """Fuzzing: Schemathesis on every service with an OpenAPI document. No generator or check of our own is in this room."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from harness.doors import opened_when_asked
 
 if TYPE_CHECKING:
     from harness.fuzz.stage import FuzzSettings, FuzzStage
 
 __all__ = ["FuzzSettings", "FuzzStage"]
 
-
-def __getattr__(name: str) -> Any:
-    # Only when asked for: the process that Schemathesis runs in finds its hooks in this room, and has no use for the stage.
-    if name in __all__:
-        from harness.fuzz import stage
-
-        return getattr(stage, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# The process that Schemathesis runs in finds its hooks in this room, and has no use for the stage.
+__getattr__ = opened_when_asked(__name__, dict.fromkeys(__all__, ".stage"))
