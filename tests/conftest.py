@@ -3,6 +3,7 @@
 The same examples are tried in each run, so that a red run speaks of what was changed. `make search` tries new ones, more of them.
 """
 
+import gc
 import signal
 
 from hypothesis import HealthCheck, settings
@@ -15,3 +16,9 @@ settings.load_profile("same")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As whatever runs in the background of a shell: who is started by a test would ignore it too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: nobody need look through it for garbage again."""
+    gc.collect()
+    gc.freeze()

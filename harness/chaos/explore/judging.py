@@ -45,7 +45,7 @@ class Kind(StrEnum):
 
 
 #: Promises that a busy machine alone can seem to break.
-_TIMES = {Kind.BUDGET, Kind.ENTRY_TIME, Kind.BULKHEAD, Kind.RECOVERY}
+_TIMES = {Kind.BUDGET, Kind.ENTRY_TIME, Kind.BULKHEAD, Kind.RECOVERY, Kind.BREAKER}
 
 
 @dataclass(frozen=True, slots=True)

@@ -353,6 +353,7 @@ def test_a_circuit_breaker_is_held_to_all_it_promises(breaker: BreakerSeen, text
 
     assert [b.kind for b in broken] == [Kind.BREAKER] * (text is not None)
     assert all(b.text.startswith("the circuit breaker of shop -> bank let") or "stayed" in b.text for b in broken)
+    assert all(b.timing for b in broken)  # its window, its pause and its probe are times
     assert all(text in b.text for b in broken if text)
 
 

@@ -13,8 +13,8 @@ from harness.contracts.compat import Change, Level, compare_openapi
 from tests.contracts.compat.generated import document
 from tests.contracts.compat.mutations import BREAKING, COMPATIBLE, EQUIVALENT, Mutation
 
-#: For every mutation; all of them together are more than a thousand documents. `make search` tries twenty times as many.
-CASES = 15 * settings.default.max_examples // 100
+#: For every mutation; all of them together are nearly a thousand documents. `make search` tries twenty times as many.
+CASES = 10 * settings.default.max_examples // 100
 
 thorough = settings(
     max_examples=CASES,
