@@ -154,35 +154,30 @@ def test_locust_s_own_users_do_not_get_away(tmp_path) -> None:
         assert "locustfile.py:" in told.detail
 
 
-def test_what_one_service_was_given_does_not_go_to_another_by_a_redirect(tmp_path) -> None:
+def test_what_one_service_was_given_goes_to_no_other_that_is_invited_as_well(tmp_path) -> None:
+    """Neither by a redirect nor by an address in the locustfile."""
     own = "{'Authorization': 'x', 'X-Api-Key': 'mine', 'X-Plain': 'KIND'}"
-    asking = f"""    @task
+    with listener("127.0.0.1") as other, listener() as further, hostile(f"{other.url}/landed") as service:
+        asking = f"""    @task
     def go(self):
         self.client.get('/cookie')
         self.client.get('/redirect/307', headers={own})
+        self.client.get('{further.url}/further?KIND')
         self.client.get('/ok?KIND')
 """
-    with listener("127.0.0.1") as other, hostile(f"{other.url}/landed") as service:
-        allowed = f'[runtime]\nallow_targets = ["{other.address}"]'
-        run(tmp_path, service, users(asking), runtime=allowed)
-        heard = b"".join(other.heard).lower()
+        allowed = f'[runtime]\nallow_targets = ["{other.address}", "{further.address}"]'
+        result = run(tmp_path, service, users(asking), runtime=allowed)
+        landed, asked = (b"".join(host.heard).decode().lower() for host in (other, further))
         requests = [r.lower() for r in service.requests]
 
-    assert b"/landed" in heard
-    assert not [name for name in (b"authorization", b"x-api-key", b"cookie", b"secret") if name in heard]
+    assert "load.uninvited" not in rules(result)
+    assert "/landed" in landed
+    assert not [name for name in ("authorization", "x-api-key", "cookie", "secret") if name in landed]
+    assert "secret" not in asked
     for kind in KINDS:
-        assert f"x-plain: {kind}".lower().encode() in heard
+        assert f"x-plain: {kind}".lower() in landed
+        assert f"/further?{kind}".lower() in asked
         assert "cookie: session=secret" in next(r for r in requests if f"/ok?{kind}".lower() in r)
-
-
-def test_a_further_host_is_asked_when_it_is_invited(tmp_path) -> None:
-    with listener() as allowed, hostile("/") as service:
-        own = f"\n    @task\n    def go(self):\n        self.client.get('/ok')\n        self.client.get('{allowed.url}/x')\n"
-        runtime = f'[runtime]\nallow_targets = ["{allowed.address}"]'
-        result = run(tmp_path, service, USER.format(kind="HttpUser") + own, runtime=runtime)
-
-        assert "load.uninvited" not in rules(result)
-        assert allowed.heard
 
 
 NEVER = ("endless", "bomb", "silent", "drip", "driphead", "longhead", "early", "continue", "chunksize")

@@ -175,7 +175,7 @@ def test_a_command_on_a_circle_shows_no_recursion_error(tmp_path: Path, command:
     ids=["pattern", "patternProperties"],
 )
 def test_a_pattern_without_an_end_is_named_with_its_place(tmp_path: Path, schema: dict[str, Any]) -> None:
-    result = check(tmp_path, document(schema, "3.1.0"), FILE + '[stages.schema]\ncheck_limit = "2s"\n')
+    result = check(tmp_path, document(schema, "3.1.0"), FILE + '[stages.schema]\ncheck_limit = "1s"\n')
 
     [finding] = result.findings
     assert finding.rule == "schema.unfinished"
