@@ -20,6 +20,7 @@ BELOW = {
     "guard": set(),
     "evidence": set(),
     "system": {"guard", "evidence"},
+    "documents": {"system", "guard", "evidence"},
     "pipeline": {"system", "guard", "evidence"},
 }
 CAPABILITIES = {"contracts", "fuzz", "load", "chaos", "synthetic"}
@@ -33,19 +34,18 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"report", "testing", "starter", *CAPABILITIES, *BELOW},
 }
 #: The same for the rooms of `contracts`; `stage`, its door, may import all.
-_CONTRACTS = {"jsontext": set(), "patterns": set(), "confidential": set(), "verified": set()}
-_CONTRACTS |= {"pacts": {"jsontext", "confidential"}}
+_CONTRACTS = {"patterns": set(), "confidential": set(), "verified": set()}
+_CONTRACTS |= {"pacts": {"confidential"}}
 _CONTRACTS |= {"edges": {"pacts"}, "settings": set()}
 CONTRACTS: dict[str, set[str]] = {
     **_CONTRACTS,
     "rules": {"compat"},
-    "documents": {"jsontext"},
-    "sources": {"pacts", "verified", "jsontext"},
-    "compat": {"documents", "patterns"},
-    "comparison": {"documents", "compat", "pacts", "jsontext"},
-    "usage": {"documents", "compat", "pacts"},
-    "difference": {"documents", "compat", "usage", "sources", "pacts"},
-    "schema": {"documents", "compat", "usage", "sources", "pacts", "settings"},
+    "sources": {"pacts", "verified"},
+    "compat": {"patterns"},
+    "comparison": {"compat", "pacts"},
+    "usage": {"compat", "pacts"},
+    "difference": {"compat", "usage", "sources", "pacts"},
+    "schema": {"compat", "usage", "sources", "pacts", "settings"},
     "consumer": {"sources", "edges", "pacts", "settings", "confidential"},
     "provider": {"consumer", "sources", "verified", "edges", "pacts", "patterns", "settings", "confidential"},
 }

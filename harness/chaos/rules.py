@@ -7,6 +7,7 @@ __all__ = ["rules"]
 _OWN = frozenset(
     {
         "chaos.breaker_hidden",
+        "chaos.document_unread",
         "chaos.edge_unused",
         "chaos.expectation",
         "chaos.invariant",

@@ -21,7 +21,7 @@ def command(services: tuple[str, ...], config: Path | None) -> None:
     """
     import anyio
 
-    from harness.contracts.documents.baselines import accept_baselines
+    from harness.documents.baselines import accept_baselines
     from harness.system.guardian import Guardian
     from harness.system.scratch import private_folder
 

@@ -43,7 +43,7 @@ def command(
     interaction cannot happen as agreed (any error), 0 when all can, 3 when there was nothing to compare.
     """
     from harness.contracts.comparison import Comparator, Severity, read_pacts
-    from harness.contracts.documents.addresses import read_document
+    from harness.documents.addresses import read_document
     from harness.errors import UsageError
     from harness.evidence import Redactor
     from harness.report.comparison import FORMATS, as_text

@@ -62,7 +62,7 @@ def command(
     consumer, without it any client that keeps to OLD; 0 when nobody can.
     """
     from harness.contracts.difference import contracts_of, difference
-    from harness.contracts.documents.addresses import read_document
+    from harness.documents.addresses import read_document
     from harness.evidence import Redactor
 
     before = read_document(old, remote_refs=allow_remote_refs)

@@ -13,10 +13,10 @@ from harness.cli.options import config_option, project_from
 from harness.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from harness.contracts.documents.addresses import Located
     from harness.contracts.pacts import Pact
     from harness.contracts.sources import ContractSource
     from harness.contracts.usage import Usage
+    from harness.documents.addresses import Located
     from harness.report.usage import UsageMap
     from harness.system.config import Project
 
@@ -83,7 +83,7 @@ def _all(source: ContractSource, shown: str) -> tuple[Pact, ...]:
 
 
 def _of_document(address: str, pacts: Sequence[Pact], provider: str | None) -> UsageMap:
-    from harness.contracts.documents.addresses import read_document
+    from harness.documents.addresses import read_document
 
     known = sorted({p.provider for p in pacts})
     if provider is None and len(known) > 1:
@@ -102,9 +102,9 @@ def _of_document(address: str, pacts: Sequence[Pact], provider: str | None) -> U
 
 
 def _of_project(project: Project, chosen: Sequence[str], folder: Path | None) -> list[UsageMap]:
-    from harness.contracts.documents.addresses import read_document
-    from harness.contracts.documents.reading import DocumentKind, baseline_file
     from harness.contracts.sources import source_for
+    from harness.documents.addresses import read_document
+    from harness.documents.reading import DocumentKind, baseline_file
 
     root, suites = project.root, project.system.suites
     source = source_for(project.system, root)

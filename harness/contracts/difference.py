@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.contracts.compat import Change, Level, compare_asyncapi, compare_openapi
-from harness.contracts.documents.addresses import Located, check_references
-from harness.contracts.documents.reading import DocumentKind
 from harness.contracts.pacts import Pact
+from harness.documents.addresses import Located, check_references
+from harness.documents.reading import DocumentKind
 from harness.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:

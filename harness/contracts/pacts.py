@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.contracts.confidential import remember_sent
-from harness.contracts.jsontext import TooDeepError, loads
+from harness.documents.jsontext import TooDeepError, loads
 from harness.errors import ConfigError
 from harness.system.files import read_file
 

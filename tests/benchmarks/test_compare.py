@@ -68,7 +68,7 @@ def test_500_interactions_against_1000_operations(tmp_path: Path) -> None:
     api.write_text(json.dumps(document()))
     reading = (
         "import sys, click, jsonschema_rs\n"
-        "from harness.contracts.documents.addresses import read_document\n"
+        "from harness.documents.addresses import read_document\n"
         "read_document(sys.argv[1])"
     )
 

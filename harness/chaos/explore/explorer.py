@@ -13,6 +13,7 @@ import anyio
 
 from harness.chaos.crowd import Crowd
 from harness.chaos.explore.catalogue import Failure
+from harness.chaos.explore.declared import Documents
 from harness.chaos.explore.judging import Broken, judge
 from harness.chaos.explore.observation import Cell, Observation
 from harness.chaos.explore.pairs.rounds import Ground, Rounds
@@ -50,6 +51,7 @@ class Explored:
         unused: edges no journey uses, so that nothing could be tried there.
         untraced: edges whose calls do not carry the journeys' trace, so that nothing could be tried there.
         failing: a walk of each journey that does not go well although nothing fails.
+        unread: why the OpenAPI document of a service could not be read, by the service's name.
         cut_short: why not everything was tried; empty when it was.
         lookouts: single failures tried in further journeys, for what they say of pairs.
         pairs: what came of pairs of failures; None where none were to be tried.
@@ -61,6 +63,7 @@ class Explored:
     unused: tuple[Edge, ...] = ()
     untraced: tuple[Edge, ...] = ()
     failing: dict[str, Sample] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
     cut_short: str = ""
 
 
@@ -176,17 +179,19 @@ class Explorer:
         """
         self._waiting, self._total, self._rounds = deque(planned), len(planned), pairs
         crowd = Crowd(number, self.machine)
+        documents = Documents(self.system, self.root)
+        self._explored.unread = documents.unread
         async with anyio.create_task_group() as outer:
             outer.start_soon(crowd.watch)
             async with anyio.create_task_group() as tasks:
                 for n in range(number):
-                    tasks.start_soon(self._copy, n, crowd)
+                    tasks.start_soon(self._copy, n, crowd, documents)
             outer.cancel_scope.cancel()
         if pairs is not None:
             self._explored.lookouts, self._explored.pairs = pairs.extra, pairs.tried
         return self._explored
 
-    async def _copy(self, number: int, crowd: Crowd) -> None:
+    async def _copy(self, number: int, crowd: Crowd, documents: Documents) -> None:
         """One copy of the system: takes one cell after another, while the machine has room for it."""
         if self._rounds is None and not await crowd.has_room(number, self._over):
             return  # the others have done it all
@@ -198,7 +203,15 @@ class Explorer:
             async with AsyncExitStack() as stack:
                 async with self.turnstile.among_others():  # it takes as much of the machine as a try does
                     here = await stack.enter_async_context(
-                        replica(self.system, rig, root=self.root, seed=self.seed, log=log, machine=self.machine)
+                        replica(
+                            self.system,
+                            rig,
+                            root=self.root,
+                            seed=self.seed,
+                            log=log,
+                            documents=documents,
+                            machine=self.machine,
+                        )
                     )
                 self._explored.failing |= here.failing
                 settler = Settler(partial(self._mend, here), self.turnstile)

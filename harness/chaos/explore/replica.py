@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,15 +16,13 @@ import anyio.to_thread
 
 from harness.chaos.client import Call, NotFound
 from harness.chaos.experiments import INVARIANTS_FILE
-from harness.chaos.explore.declared import Declared, declared_statuses
+from harness.chaos.explore.declared import Documents
 from harness.chaos.explore.fallbacks import Fallback, fallbacks
 from harness.chaos.explore.observation import Baseline, Cell, Observation
 from harness.chaos.explore.stores.outage import wire_stores
 from harness.chaos.explore.windows import Window, windows
 from harness.chaos.rig import Rig, proxied_edges
 from harness.errors import UsageError
-from harness.guard import address
-from harness.guard.fetch import FetchError, fetch
 from harness.system.drive import Sample
 from harness.system.machine import Added, Machine, nothing_added
 from harness.system.model import Edge, EdgeKind, Service, System
@@ -50,8 +47,8 @@ class Replica:
     Args:
         journeys: the project's journeys file.
         invariants: its invariants file; None when there is none.
+        documents: what the services declare.
         added: what the machine added between two moments.
-        declared: what each service's document declares.
         baselines: how each journey goes when all is well; those that do not go well are missing.
         failing: a walk of each journey that does not go well although nothing fails.
         ordinary: answers no document declares that are given although nothing fails: service, method and status.
@@ -65,8 +62,8 @@ class Replica:
     journeys: Path
     invariants: Path | None
     seed: int
+    documents: Documents
     added: Added = nothing_added
-    declared: Mapping[str, Declared] = field(default_factory=dict)
     baselines: dict[str, Baseline] = field(default_factory=dict)
     _marked: int = 0
     failing: dict[str, Sample] = field(default_factory=dict)
@@ -183,16 +180,13 @@ class Replica:
             (service, f"{method} {path}", status, trace_id)
             for service, method, path, status, trace_id in given
             if (service, method, status) not in self.ordinary
-            if status == 500 or (status >= 400 and self._document_of(service).allows(method, path, status) is False)
+            if status == 500 or (status >= 400 and self.documents.of(service).allows(method, path, status) is False)
         ]
 
     def fallbacks(self, edge: Edge, windows: Sequence[Window]) -> list[Fallback]:
         """What an edge's caller asked its callee for only once that had failed."""
         usual = {operation for key, operation in self.asked if key == edge.key}
-        return fallbacks(windows, usual, self._document_of(edge.callee).operation)
-
-    def _document_of(self, service: str) -> Declared:
-        return self.declared.get(service, Declared())
+        return fallbacks(windows, usual, self.documents.of(edge.callee).operation)
 
     async def ready(self, service: Service) -> bool | None:
         """What a service's readiness says; None when it has none."""
@@ -226,7 +220,7 @@ class Replica:
         odd = self.undeclared(walked, calls)
         self.ordinary = frozenset((service, call.partition(" ")[0], status) for service, call, status, _ in odd)
         self.asked = frozenset(
-            (c.proxy, self._document_of(c.proxy.partition(":")[2]).operation(c.method, c.path)) for c in calls
+            (c.proxy, self.documents.of(c.proxy.partition(":")[2]).operation(c.method, c.path)) for c in calls
         )
 
     async def _store_bytes(self) -> dict[str, int]:
@@ -265,13 +259,21 @@ class Replica:
 
 @asynccontextmanager
 async def replica(
-    system: System, rig: Rig, *, root: Path, seed: int, log: Path, machine: Machine | None = None
+    system: System,
+    rig: Rig,
+    *,
+    root: Path,
+    seed: int,
+    log: Path,
+    documents: Documents,
+    machine: Machine | None = None,
 ) -> AsyncIterator[Replica]:
     """Start a copy of the system behind proxies and learn how its journeys go.
 
     Args:
         rig: not started yet.
         log: output of the journeys.
+        documents: read here, unless another copy did.
         machine: watched meanwhile; None where nobody does.
     """
     await rig.wire(proxied_edges(system))
@@ -295,29 +297,11 @@ async def replica(
             invariants=invariants if invariants.is_file() else None,
             seed=seed,
             added=rig.added(machine, walks.pid) if machine else nothing_added,
-            declared={n: await _document(s, runtime.addresses[n], root) for n, s in system.services.items()},
+            documents=documents,
         )
+        await documents.read(runtime.addresses)
         await made.learn()
         yield made
-
-
-async def _document(service: Service, base_url: str, root: Path) -> Declared:
-    """What a service's OpenAPI document declares; nothing where it cannot be read, which other stages tell."""
-    import yaml
-
-    source = service.openapi
-    if not source:
-        return Declared()
-    try:
-        if source.startswith("/") or "://" in source:
-            url = source if "://" in source else address(base_url, source)
-            raw = (await anyio.to_thread.run_sync(partial(fetch, url, limit_s=10.0))).body
-        else:
-            raw = await anyio.Path(root / source).read_bytes()
-        document = yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, ValueError, FetchError, yaml.YAMLError, RecursionError):
-        return Declared()
-    return declared_statuses(document) if isinstance(document, Mapping) else Declared()
 
 
 def _met(samples: Iterable[Sample], calls: Sequence[Call]) -> dict[str, frozenset[str]]:

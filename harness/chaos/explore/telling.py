@@ -47,6 +47,8 @@ class Telling:
             yield self._untraced(explored.untraced)
         for edge in explored.unused:
             yield self._unused(edge)
+        for service, problem in explored.unread.items():
+            yield self._unread(service, problem)
 
     def _finding(self, result: Result, broken: Broken, severity: Severity) -> Finding:
         cell = result.seen.cell
@@ -124,6 +126,16 @@ class Telling:
             "given on with every call it makes (OpenTelemetry does so for most HTTP clients), or write an experiment: "
             "experiments need no trace.",
             place=Place(edge=edges[0].name),
+        )
+
+    def _unread(self, service: str, problem: str) -> Finding:
+        return Finding(
+            rule="chaos.document_unread",
+            severity=Severity.WARNING,
+            title=self._redactor.text(f"The OpenAPI document of {service} {problem}"),
+            detail=f"Whether {service} declares what it answers under failure was not judged.",
+            place=Place(service=service),
+            reproduce=f"harness run schema --only service={service}",
         )
 
     def _unused(self, edge: Edge) -> Finding:

@@ -14,8 +14,8 @@ from harness.contracts.comparison.responses import ResponseCheck
 from harness.contracts.comparison.results import Compared, Incompatibility
 from harness.contracts.comparison.routes import Route, Routes
 from harness.contracts.comparison.schemas import Schemas
-from harness.contracts.documents.nodes import Node
 from harness.contracts.pacts import Interaction, InteractionKind, Pact
+from harness.documents.nodes import Node
 
 __all__ = ["Comparator", "compare_pacts"]
 

@@ -14,8 +14,8 @@ from harness.contracts.comparison.results import Incompatibility
 from harness.contracts.comparison.schemas import Schemas
 from harness.contracts.compat.channels import Message, messages
 from harness.contracts.compat.rules import Direction
-from harness.contracts.documents.nodes import Node
 from harness.contracts.pacts import InteractionKind
+from harness.documents.nodes import Node
 
 __all__ = ["MessageCheck"]
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from harness.contracts.documents.nodes import Node
+from harness.documents.nodes import Node
 
 __all__ = ["coerced", "of_fields", "query_readings", "readings", "schema_of"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.contracts.documents.reading import DocumentError, download
-from harness.contracts.jsontext import TooDeepError, loads
 from harness.contracts.pacts import InteractionKind, Pact, PactError, pact_from_json
+from harness.documents.jsontext import TooDeepError, loads
+from harness.documents.reading import DocumentError, download
 from harness.errors import ConfigError, UsageError, did_you_mean
 from harness.system.files import read_file
 

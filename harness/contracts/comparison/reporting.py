@@ -8,8 +8,8 @@ from typing import Any
 
 from harness.contracts.comparison.results import Incompatibility, pointer_of
 from harness.contracts.comparison.schemas import Problem
-from harness.contracts.documents.nodes import Node, unescape
 from harness.contracts.pacts import Interaction, Pact
+from harness.documents.nodes import Node, unescape
 
 __all__ = ["Reporter"]
 

@@ -16,7 +16,7 @@ from harness.contracts.comparison.results import Incompatibility
 from harness.contracts.comparison.routes import Operation, Route
 from harness.contracts.comparison.schemas import Schemas, shown
 from harness.contracts.comparison.security import unsatisfied, used_names
-from harness.contracts.documents.nodes import Node
+from harness.documents.nodes import Node
 
 __all__ = ["RequestCheck", "path_fits"]
 

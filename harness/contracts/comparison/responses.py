@@ -12,7 +12,7 @@ from harness.contracts.comparison.reporting import Reporter
 from harness.contracts.comparison.results import Incompatibility
 from harness.contracts.comparison.routes import Operation
 from harness.contracts.comparison.schemas import Schemas, shown
-from harness.contracts.documents.nodes import Node
+from harness.documents.nodes import Node
 
 __all__ = ["ResponseCheck"]
 

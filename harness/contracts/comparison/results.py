@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.contracts.comparison.codes import CODES, Severity
-from harness.contracts.documents.nodes import escape, unescape
+from harness.documents.nodes import escape, unescape
 
 __all__ = ["Compared", "Incompatibility", "location", "pointer_of"]
 

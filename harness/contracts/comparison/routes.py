@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from harness.contracts.documents.nodes import Node
+from harness.documents.nodes import Node
 
 __all__ = ["Operation", "Route", "Routes"]
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Protocol, cast
 
 from harness.contracts.comparison.translation import Translation, null_beside_parts
-from harness.contracts.documents.nodes import Node, escape
+from harness.documents.nodes import Node, escape
 
 __all__ = ["Problem", "Schemas", "shown"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from http.cookies import CookieError, SimpleCookie
 
 from harness.contracts.comparison.exchange import Exchange
-from harness.contracts.documents.nodes import Node
+from harness.documents.nodes import Node
 
 __all__ = ["unsatisfied", "used_names"]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.contracts.documents.nodes import Node, escape
+from harness.documents.nodes import Node, escape
 
 __all__ = ["Translation", "null_beside_parts"]
 

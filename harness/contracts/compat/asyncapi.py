@@ -13,7 +13,7 @@ from harness.contracts.compat.brokers import compare_brokers
 from harness.contracts.compat.changes import At, Change, Comparison, Part, PartKind, change, gather
 from harness.contracts.compat.channels import Message, messages
 from harness.contracts.compat.schemas import SchemaComparer, Spot
-from harness.contracts.documents.nodes import Node
+from harness.documents.nodes import Node
 
 __all__ = ["Message", "compare_asyncapi", "messages"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.contracts.compat.changes import At, Change, Part, PartKind, change
 from harness.contracts.compat.rules import Direction
-from harness.contracts.documents.nodes import Node
+from harness.documents.nodes import Node
 
 __all__ = ["compare_brokers"]
 

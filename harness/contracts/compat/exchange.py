@@ -15,7 +15,7 @@ from typing import Any
 from harness.contracts.compat.changes import At, Change, Part, PartKind, change
 from harness.contracts.compat.rules import Direction
 from harness.contracts.compat.schemas import SchemaComparer, Spot
-from harness.contracts.documents.nodes import Node, escape
+from harness.documents.nodes import Node, escape
 
 __all__ = ["ExchangeComparer", "Operation"]
 

@@ -10,7 +10,7 @@ from harness.contracts.compat.catalogue import RULES
 from harness.contracts.compat.containment import Answer, Conditions, Containment, Verdict
 from harness.contracts.compat.rules import Direction, Level
 from harness.contracts.compat.values import Found
-from harness.contracts.documents.nodes import Node
+from harness.documents.nodes import Node
 
 __all__ = ["Judge", "Question"]
 

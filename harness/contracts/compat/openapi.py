@@ -14,7 +14,7 @@ from harness.contracts.compat.exchange import PLACEHOLDER, ExchangeComparer, Ope
 from harness.contracts.compat.rules import Direction
 from harness.contracts.compat.schemas import SchemaComparer
 from harness.contracts.compat.security import SecurityComparer
-from harness.contracts.documents.nodes import Node
+from harness.documents.nodes import Node
 
 __all__ = ["compare_openapi"]
 

@@ -13,7 +13,7 @@ from harness.contracts.compat.rules import Direction, Level
 from harness.contracts.compat.sameness import Sameness
 from harness.contracts.compat.values import Found, notes, value_changes
 from harness.contracts.compat.views import View, Views
-from harness.contracts.documents.nodes import Node, escape
+from harness.documents.nodes import Node, escape
 
 __all__ = ["SchemaComparer", "Spot"]
 

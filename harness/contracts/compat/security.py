@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from harness.contracts.compat.changes import At, Change, Part, PartKind, change
 from harness.contracts.compat.exchange import Operation
 from harness.contracts.compat.rules import Direction
-from harness.contracts.documents.nodes import Node
+from harness.documents.nodes import Node
 
 __all__ = ["SecurityComparer"]
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import gcd, lcm
 from typing import Any
 
-from harness.contracts.documents.nodes import Node
+from harness.documents.nodes import Node
 
 __all__ = ["ALL_TYPES", "View", "Views", "shown"]
 

@@ -10,10 +10,10 @@ from urllib.parse import unquote
 
 from harness.contracts.compat import Change, compare_asyncapi, compare_openapi
 from harness.contracts.compat.asyncapi import messages
-from harness.contracts.documents.nodes import Node
-from harness.contracts.documents.reading import DocumentError, DocumentKind, in_version_3, parse
 from harness.contracts.schema.patience import within
 from harness.contracts.schema.references import NOWHERE, OutsideError, circle, outside
+from harness.documents.nodes import Node
+from harness.documents.reading import DocumentError, DocumentKind, in_version_3, parse
 
 __all__ = ["Examined", "Problem", "examine", "openapi_problems", "problems_of_asyncapi"]
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-from harness.contracts.documents.nodes import escape
-from harness.contracts.documents.reading import DocumentError
+from harness.documents.nodes import escape
+from harness.documents.reading import DocumentError
 
 __all__ = ["UnfinishedError", "may_backtrack", "within"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
-from harness.contracts.documents.nodes import Node, escape
+from harness.documents.nodes import Node, escape
 
 __all__ = ["NOWHERE", "OutsideError", "circle", "outside"]
 

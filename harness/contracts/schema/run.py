@@ -11,8 +11,14 @@ import anyio
 import anyio.to_process
 
 from harness.contracts.compat import Change, Level
-from harness.contracts.documents.baselines import ACCEPT_COMMAND
-from harness.contracts.documents.reading import (
+from harness.contracts.pacts import Pact
+from harness.contracts.schema.checks import Examined, examine
+from harness.contracts.schema.patience import UnfinishedError, may_backtrack
+from harness.contracts.sources import source_for
+from harness.contracts.usage.usage import Usage, usage_of
+from harness.contracts.usage.verdicts import Consequence, Verdicts
+from harness.documents.baselines import ACCEPT_COMMAND
+from harness.documents.reading import (
     Declared,
     DocumentError,
     DocumentKind,
@@ -22,12 +28,6 @@ from harness.contracts.documents.reading import (
     in_version_3,
     parse,
 )
-from harness.contracts.pacts import Pact
-from harness.contracts.schema.checks import Examined, examine
-from harness.contracts.schema.patience import UnfinishedError, may_backtrack
-from harness.contracts.sources import source_for
-from harness.contracts.usage.usage import Usage, usage_of
-from harness.contracts.usage.verdicts import Consequence, Verdicts
 from harness.errors import HarnessError
 from harness.evidence import Artifact, Finding, Measure, Place, Severity, StageResult, Status
 from harness.system.model import EdgeKind

@@ -12,7 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import anyio
 
-from harness.contracts.jsontext import loads
+from harness.documents.jsontext import loads
 from harness.errors import InfrastructureError, UsageError
 from harness.guard import Invitation, Limits, TooMuchError, UninvitedError, is_loopback, normal_host, same_origin
 from harness.guard import without_credentials as shown

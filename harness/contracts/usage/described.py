@@ -10,8 +10,8 @@ from harness.contracts.compat.asyncapi import messages
 from harness.contracts.compat.changes import Part, PartKind
 from harness.contracts.compat.rules import Direction
 from harness.contracts.compat.views import View, Views
-from harness.contracts.documents.nodes import Node
-from harness.contracts.usage.operations import OpenApiOperation, Operations
+from harness.documents.nodes import Node
+from harness.documents.operations import OpenApiOperation, Operations
 
 __all__ = ["Described", "described"]
 

@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from harness.contracts.compat.changes import Part, PartKind
-from harness.contracts.documents.nodes import Node, escape
 from harness.contracts.pacts import Interaction, Pact
 from harness.contracts.usage.model import Touch, Unmatched, Use, Used
-from harness.contracts.usage.operations import Found, Operations
 from harness.contracts.usage.touches import by_key, contents, file_of, object_at, ruled, touches
+from harness.documents.nodes import Node, escape
+from harness.documents.operations import Found, Operations
 
 __all__ = ["lay_http"]
 

@@ -10,10 +10,10 @@ from harness.contracts.compat.asyncapi import Message, messages
 from harness.contracts.compat.changes import Part, PartKind
 from harness.contracts.compat.rules import Direction
 from harness.contracts.compat.views import Views
-from harness.contracts.documents.nodes import Node, escape
 from harness.contracts.pacts import Interaction, InteractionKind, Pact
 from harness.contracts.usage.model import Touch, Unmatched, Use, Used
 from harness.contracts.usage.touches import by_key, contents, file_of, object_at, ruled, touches
+from harness.documents.nodes import Node, escape
 
 __all__ = ["Messages", "lay_message"]
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from harness.contracts.documents.nodes import escape
 from harness.contracts.pacts import Interaction, InteractionKind, Pact, file_name
 from harness.contracts.usage.model import Touch
+from harness.documents.nodes import escape
 
 __all__ = ["by_key", "contents", "file_of", "object_at", "placed", "ruled", "touches"]
 

@@ -8,15 +8,15 @@ from typing import Any
 
 from harness.contracts.compat.changes import Change, Part, PartKind
 from harness.contracts.compat.rules import Direction, Level
-from harness.contracts.documents.nodes import Node
 from harness.contracts.pacts import InteractionKind, Pact
 from harness.contracts.usage.described import described
 from harness.contracts.usage.fields import field_uses
 from harness.contracts.usage.http import lay_http
 from harness.contracts.usage.messages import Messages, lay_message
 from harness.contracts.usage.model import FieldUse, Hit, Touch, Unmatched, Used, begins, leads
-from harness.contracts.usage.operations import Operations, operation_key
 from harness.contracts.usage.touches import placed
+from harness.documents.nodes import Node
+from harness.documents.operations import Operations, operation_key
 
 __all__ = ["Usage", "usage_of"]
 

@@ -313,6 +313,17 @@ def test_an_interruption_in_the_middle_leaves_no_process(tmp_path: Path) -> None
         running.wait()
 
 
+def test_a_document_that_cannot_be_read_is_said_where_it_would_have_been_asked(tmp_path: Path) -> None:
+    chain = Chain(middle={"FAILED": "409"}, files={"openapi.json": "{}"})
+
+    result = explore(tmp_path, chain, {"edge": "middle:back", "fault": "error-503"})
+
+    told_of = {f.place.service: f for f in result.findings if f.rule == "chaos.document_unread"}
+    assert "middle" in told_of, told(result)
+    assert told_of["middle"].title.startswith("The OpenAPI document of middle is not OpenAPI: ")
+    assert result.status is Status.WARN
+
+
 def test_an_edge_there_is_not_is_a_mistake_of_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r'there is no edge "midle:back"\. Did you mean "middle:back"\?'):
         explore(tmp_path, Chain(), {"edge": "midle:back", "fault": "hang"})

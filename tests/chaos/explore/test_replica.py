@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import anyio
 
+from harness.chaos.explore.declared import Documents
 from harness.chaos.explore.replica import Replica
 from harness.system.model import System
 
@@ -26,7 +27,9 @@ class NotingWalker:
 
 def seeds_of(*walks: tuple[str, str], seed: int = 1) -> list[int]:
     walker = NotingWalker()
-    here = Replica(System("s", {}, (), entry=""), cast(Any, None), cast(Any, walker), Path("j.py"), None, seed)
+    system = System("s", {}, (), entry="")
+    documents = Documents(system, Path())
+    here = Replica(system, cast(Any, None), cast(Any, walker), Path("j.py"), None, seed, documents)
 
     async def walk() -> None:
         for journey, what in walks:

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from harness.contracts.compat.containment import Answer, Containment, Verdict
 from harness.contracts.compat.rules import Direction
-from harness.contracts.documents.nodes import Node
+from harness.documents.nodes import Node
 
 
 def decided(one: Any, two: Any) -> Answer:

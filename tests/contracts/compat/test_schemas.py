@@ -13,7 +13,7 @@ from harness.contracts.compat.catalogue import schemas
 from harness.contracts.compat.changes import Change
 from harness.contracts.compat.rules import Direction, Level
 from harness.contracts.compat.schemas import SchemaComparer, Spot
-from harness.contracts.documents.nodes import Node
+from harness.documents.nodes import Node
 
 B, W, C = Level.BREAKING, Level.WARNING, Level.COMPATIBLE
 S = {"type": "string"}

@@ -13,8 +13,8 @@ from typing import Any
 import anyio
 import pytest
 
-from harness.contracts.documents.baselines import accept_baselines
 from harness.contracts.stage import SchemaStage
+from harness.documents.baselines import accept_baselines
 from harness.errors import ConfigError, UsageError
 from harness.evidence import Finding, Severity, StageResult, Status
 from harness.system.config import load_project

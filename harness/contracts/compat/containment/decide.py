@@ -20,7 +20,7 @@ from harness.contracts.compat.containment.plain import Plain, TooLargeError, pla
 from harness.contracts.compat.containment.samples import samples
 from harness.contracts.compat.containment.shapes import Shape, shapes
 from harness.contracts.compat.rules import Direction
-from harness.contracts.documents.nodes import Node
+from harness.documents.nodes import Node
 
 __all__ = ["Answer", "Conditions", "Containment", "Verdict"]
 

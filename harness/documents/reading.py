@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.contracts.documents.swagger import convert
-from harness.contracts.jsontext import TooDeepError, loads
+from harness.documents.jsontext import TooDeepError, loads
+from harness.documents.swagger import convert
 from harness.errors import ConfigError
 from harness.guard import Invitation, without_credentials
 from harness.guard import address as join
@@ -20,6 +20,7 @@ from harness.system.files import read_file
 from harness.system.model import Service, System
 
 __all__ = [
+    "MOST_BYTES",
     "Declared",
     "DocumentError",
     "DocumentKind",
@@ -34,6 +35,8 @@ __all__ = [
     "render",
 ]
 
+#: The most bytes of a document that are read where nobody says otherwise.
+MOST_BYTES = 20_000_000
 _FETCH_S = 15.0
 _MAX_NODES = 2_000_000
 _MAX_DEPTH = 400
@@ -89,7 +92,9 @@ def baseline_file(folder: Path, service: str, kind: DocumentKind) -> Path:
     return folder / f"{service}.{kind}.json"
 
 
-async def fetch(document: Declared, *, root: Path, address: str, max_bytes: int, also: Iterable[str] = ()) -> bytes:
+async def fetch(
+    document: Declared, *, root: Path, address: str, max_bytes: int = MOST_BYTES, also: Iterable[str] = ()
+) -> bytes:
     """Get a document's bytes: from the running service, from a file below `root`, or from a URL.
 
     Args:
@@ -237,7 +242,7 @@ def _decode(raw: bytes) -> object:
 def _decode_yaml(raw: bytes, problem: str) -> object:
     import yaml
 
-    from harness.contracts.documents.quickyaml import load
+    from harness.documents.quickyaml import load
 
     try:
         value = load(raw)

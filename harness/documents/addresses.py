@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from harness.contracts.documents.nodes import Node, escape
-from harness.contracts.documents.reading import DocumentError, DocumentKind, decode, download, parse_any
-from harness.contracts.documents.swagger import convert
+from harness.documents.nodes import Node, escape
+from harness.documents.reading import DocumentError, DocumentKind, decode, download, parse_any
+from harness.documents.swagger import convert
 from harness.errors import ConfigError, UsageError
 from harness.system.files import read_file
 

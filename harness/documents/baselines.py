@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.contracts.documents.reading import Declared, DocumentError, baseline_file, declared, fetch, parse, render
+from harness.documents.reading import Declared, DocumentError, baseline_file, declared, fetch, parse, render
 from harness.errors import UsageError, did_you_mean
 from harness.system.model import System
 

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.contracts.documents.quickyaml import load
+from harness.documents.quickyaml import load
 
 SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.dates()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.contracts.compat import compare_openapi
-from harness.contracts.documents.swagger import convert
+from harness.documents.swagger import convert
 
 SWAGGER: dict[str, Any] = {
     "swagger": "2.0",
