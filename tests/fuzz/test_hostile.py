@@ -126,8 +126,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Fuzzed:
                     *("moved", "away", "fault"),
                     *(f"elsewhere={elsewhere}", f"servers={elsewhere.removesuffix('/steal')}"),
                 )
-                + service("ending", "exits", "dies", "fault")
-                + service("busy", "ok", "stuck", "fault", "pattern", "pattern=^(a+)+$")
+                + service("ending", "ok", "exits", "dies", "stuck", "fault", "pattern", "pattern=^(a+)+$")
                 + service("locked", "refused")
                 + service("lost", "missing")
                 + service("pointing", "ok", f'extra={{"x": {{"$ref": "{elsewhere}/x.json"}}}}')
@@ -154,7 +153,7 @@ def test_no_answer_fills_the_memory(hostile: Fuzzed) -> None:
     assert peak["worker"] < 200_000_000
 
 
-@pytest.mark.parametrize("name", ["large", "ending", "busy"])
+@pytest.mark.parametrize("name", ["large", "ending"])
 def test_the_fault_of_the_next_operation_is_found_whatever_the_others_do(hostile: Fuzzed, name: str) -> None:
     faults = [f for f in hostile.about(name) if f.rule == "fuzz.not_a_server_error"]
     assert [f.place.operation for f in faults] == ["GET /fault"]
@@ -191,19 +190,14 @@ def test_a_hook_that_goes_elsewhere_is_told_with_its_line(hostile: Fuzzed) -> No
     assert any("hooks_of_ours.py:" in f.title for f in found)
 
 
-@pytest.mark.parametrize(
-    ("name", "ends"),
-    [
-        (
-            "ending",
-            {"GET /exits": "stops in the middle (exit code 7)", "GET /dies": "a thread of it ended with Gone"},
-        ),
-        ("busy", {"GET /stuck": "still busy long after"}),
-    ],
-)
-def test_an_early_end_is_an_error_that_names_the_operation(hostile: Fuzzed, name: str, ends: dict[str, str]) -> None:
-    early = {f.place.operation: f.title for f in hostile.about(name) if f.rule == "fuzz.ended_early"}
-    missed = {f.place.operation: f.title for f in hostile.about(name) if f.rule == "fuzz.never_reached"}
+def test_an_early_end_is_an_error_that_names_the_operation(hostile: Fuzzed) -> None:
+    ends = {
+        "GET /exits": "stops in the middle (exit code 7)",
+        "GET /dies": "a thread of it ended with Gone",
+        "GET /stuck": "still busy long after",
+    }
+    early = {f.place.operation: f.title for f in hostile.about("ending") if f.rule == "fuzz.ended_early"}
+    missed = {f.place.operation: f.title for f in hostile.about("ending") if f.rule == "fuzz.never_reached"}
     assert set(early) == set(missed) == set(ends)
     for at, why in ends.items():
         assert why in early[at]
