@@ -33,6 +33,7 @@ class OnFailure(StrEnum):
     REJECT = "reject"
     DEGRADE = "degrade"
     QUEUE = "queue"
+    DROP = "drop"
 
 
 class EdgeKind(StrEnum):
@@ -78,6 +79,16 @@ class ResilienceContract:
     attempts: int | None = None
     on_failure: OnFailure | None = None
     breaker: BreakerPromise | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the caller can do without the callee."""
+        return self.on_failure not in {OnFailure.REJECT, None}
+
+    @property
+    def behind(self) -> bool:
+        """Whether users get what they always get: it is sent later, or not at all."""
+        return self.on_failure in {OnFailure.QUEUE, OnFailure.DROP}
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class UseTable(Strict):
     url: Annotated[str, Field(max_length=10_000), checked(values.bad_line)] = ""
     budget: Duration | None = None
     attempts: Whole | None = Field(None, ge=1, le=1000)
-    on_failure: Literal["reject", "degrade", "queue"] | None = None
+    on_failure: Literal["reject", "degrade", "queue", "drop"] | None = None
     breaker: _BreakerTable | None = Field(None, description="The caller's circuit breaker on this edge.")
 
 

@@ -16,7 +16,7 @@ from harness.system.drive import Sample
 from harness.system.journeys import Step
 from harness.system.model import OnFailure
 
-__all__ = ["Broken", "Kind", "judge"]
+__all__ = ["Broken", "Kind", "judge", "what_is_queued"]
 
 #: Journeys beside a failure may take this many times as long as they do without it.
 _SIBLING = 3.0
@@ -217,7 +217,7 @@ def _served(seen: Observation, promised: Promise) -> Iterator[Broken]:
 def _attempts(seen: Observation) -> Iterator[Broken]:
     edge = seen.cell.edge
     attempts = edge.contract.attempts
-    if attempts is None or edge.contract.on_failure is OnFailure.QUEUE:
+    if attempts is None or edge.contract.on_failure is OnFailure.QUEUE:  # it is sent until it is taken
         return
     usual = seen.baseline.edges.get(edge.key, 1)
     counts = [(len(calls), w, calls[0]) for w in seen.windows for calls in w.wanted().values()]
@@ -331,8 +331,7 @@ def _bulkhead(seen: Observation) -> Iterator[Broken]:
 
 def _readiness(seen: Observation) -> Iterator[Broken]:
     edge = seen.cell.edge
-    can_serve = edge.contract.on_failure in {OnFailure.DEGRADE, OnFailure.QUEUE}
-    if seen.ready_during is False and can_serve:
+    if seen.ready_during is False and edge.contract.goes_on:
         text = f"{edge.caller} said it was not ready, although it can do without {edge.callee}"
         yield Broken(Kind.READINESS, text, f"{edge.name} promises to {edge.contract.on_failure}.", key="during")
     if seen.ready_after is False and not seen.died:
@@ -392,8 +391,13 @@ def _delivery(seen: Observation) -> Iterator[Broken]:
         edge, lost = seen.cell.edge, seen.undelivered
         walked = len(seen.during) + len(seen.after)
         text = f"{len(lost)} of {walked} of {seen.cell.journey} never came to {edge.callee}, also not afterwards"
-        detail = f"{edge.name} carries events; what is queued must be delivered."
-        yield Broken(Kind.DELIVERY, text, detail, tuple(lost))
+        yield Broken(Kind.DELIVERY, text, what_is_queued(edge.name), tuple(lost))
+
+
+def what_is_queued(edge: str) -> str:
+    """What is asked of an edge that carries events, and what helps where that is not meant."""
+    may = 'Where they may be lost, say so: on_failure = "drop".'
+    return f"{edge} carries events; what is queued must be delivered. {may}"
 
 
 def _invariants(seen: Observation) -> Iterator[Broken]:

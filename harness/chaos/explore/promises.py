@@ -33,13 +33,13 @@ class Promise:
 def promise(system: System, entry: str, edge: Edge, failure: Failure) -> Promise:
     """Work out what users are promised.
 
-    An edge that degrades or queues keeps its failure from everybody above. With several ways from the entry to the edge
+    An edge that degrades, queues or drops keeps its failure from everybody above. With several ways from the entry to the edge
     only what all of them promise is promised.
 
     Args:
         entry: the service where the journey comes in.
     """
-    if edge.contract.on_failure is OnFailure.QUEUE:
+    if edge.contract.behind:
         return Promise(Expect.FULL, None)
     there = [(*way, edge) for way in ways(system, entry, edge.caller)]
     attempts = [e.contract.attempts or 1 for way in there for e in way] if edge.contract.attempts else []
@@ -64,10 +64,9 @@ def promise(system: System, entry: str, edge: Edge, failure: Failure) -> Promise
 
 def _kept(way: tuple[Edge, ...]) -> Expect | None:
     """What comes of a failure at the end of a way, at its beginning."""
-    said = [e.contract.on_failure for e in way]
-    if any(s in {OnFailure.DEGRADE, OnFailure.QUEUE} for s in said):
+    if any(e.contract.goes_on for e in way):
         return Expect.DEGRADED
-    return Expect.REJECTED if said[-1] is OnFailure.REJECT else None
+    return Expect.REJECTED if way[-1].contract.on_failure is OnFailure.REJECT else None
 
 
 def ways(system: System, start: str, end: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[Edge, ...]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from harness.chaos.explore.explorer import Explored, Result
 from harness.chaos.explore.judging import Broken
@@ -18,6 +19,10 @@ from harness.system.model import Edge, EdgeKind
 __all__ = ["Telling"]
 
 
+#: From so many failures on that show the same of an edge they are told together.
+_MANY = 3
+
+
 class Telling:
     """Turns results into evidence.
 
@@ -30,11 +35,7 @@ class Telling:
 
     def findings(self, explored: Explored) -> Iterator[Finding]:
         """Everything an exploration has to say."""
-        for result in (*explored.results, *explored.lookouts):
-            for broken in result.broken:
-                yield self._finding(result, broken, Severity.ERROR)
-            for broken in result.doubtful:
-                yield self._finding(result, broken, Severity.INFO if broken.timing else Severity.WARNING)
+        yield from self._promises((*explored.results, *explored.lookouts))
         missed = [r for r in explored.results if not r.seen.hit]
         for key in dict.fromkeys(r.seen.cell.edge.key for r in missed):
             yield self._no_traffic([r for r in missed if r.seen.cell.edge.key == key])
@@ -49,6 +50,30 @@ class Telling:
             yield self._unused(edge)
         for service, problem in explored.unread.items():
             yield self._unread(service, problem)
+
+    def _promises(self, results: Iterable[Result]) -> Iterator[Finding]:
+        """What was broken under one failure after the other on an edge is one thing that is wrong, and told once."""
+        causes: dict[tuple[str, str, str, Severity], list[tuple[Result, Broken]]] = {}
+        for result in results:
+            told = [(b, Severity.ERROR) for b in result.broken]
+            told += [(b, Severity.INFO if b.timing else Severity.WARNING) for b in result.doubtful]
+            for broken, severity in told:
+                cause = (result.seen.cell.edge.key, broken.kind, broken.key, severity)
+                causes.setdefault(cause, []).append((result, broken))
+        for (*_, severity), shown in causes.items():
+            each = (self._finding(result, broken, severity) for result, broken in shown)
+            yield from [self._folded(list(each), shown)] if len(shown) >= _MANY else each
+
+    @staticmethod
+    def _folded(findings: Sequence[Finding], shown: Sequence[tuple[Result, Broken]]) -> Finding:
+        first, *others = findings
+        under = "\n".join(f"{r.seen.cell.failure.name}: {b.text}" for r, b in shown)
+        return replace(
+            first,
+            title=f"{first.title} (and so under {len(others)} other failures of {first.place.edge})",
+            detail=f"Under each of these failures, so it is likely one thing that is wrong:\n{under}\n{first.detail}",
+            place=replace(first.place, experiment=""),
+        )
 
     def _finding(self, result: Result, broken: Broken, severity: Severity) -> Finding:
         cell = result.seen.cell

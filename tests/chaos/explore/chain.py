@@ -61,6 +61,10 @@ class Handler(BaseHTTPRequestHandler):
         state["taken"] += 1
         if state["stuck"]:
             return self.say(503, {"stuck": True})
+        if on("TELLS"):
+            threading.Thread(target=self.ask, args=WISH, daemon=True).start()
+            state["settled"] += 1
+            return self.say(201, {"done": "x" * 40})
         if any(self.ask(*WISH) for _ in range(ATTEMPTS)):
             state["settled"] += 1
             return self.say(201, {"done": "x" * 40})

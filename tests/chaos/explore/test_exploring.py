@@ -219,6 +219,29 @@ def test_whoever_does_it_right_is_green_in_the_same_cell(virtue: str, tmp_path: 
     assert [c.state for c in grid_of(tmp_path, result).cells] == [GridState.HELD]
 
 
+#: Whatever is sent under these is not taken.
+LOSING = ("refused", "reset-before", "error-500", "error-503")
+
+
+def test_an_event_that_is_sent_once_and_lost_is_one_finding_unless_it_may_be_lost(tmp_path: Path) -> None:
+    def tells(on_failure: str) -> Chain:
+        failures = ", ".join(f'"{name}"' for name in LOSING)
+        promises = f'kind = "events"\non_failure = "{on_failure}"'
+        settings = f"failures = [{failures}]"
+        return Chain(middle={"TELLS": "yes"}, second=promises, settings=settings)
+
+    queued = explore(tmp_path / "queued", tells("queue"), {"edge": "middle:back"})
+    dropped = explore(tmp_path / "dropped", tells("drop"), {"edge": "middle:back"})
+
+    [lost] = [f for f in queued.findings if f.severity is Severity.ERROR]
+    assert lost.rule == "chaos.promise.delivery", told(queued)
+    assert "(and so under 3 other failures of middle -> back)" in lost.title
+    assert all(f"\n{name}: " in f"\n{lost.detail}" for name in LOSING)
+    assert 'on_failure = "drop"' in lost.detail
+    assert dropped.status is Status.PASS, told(dropped)
+    assert len(grid_of(tmp_path / "dropped", dropped).cells) == 4
+
+
 def test_callers_that_pass_no_trace_on_are_told_once_and_prove_nothing(tmp_path: Path) -> None:
     result = explore(tmp_path, Chain(front={"UNTRACED": "yes"}, middle={"UNTRACED": "yes"}))
 

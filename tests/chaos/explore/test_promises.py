@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,8 +55,9 @@ def test_breakers_one_behind_the_other_keep_a_way_closed_one_after_the_other() -
     assert promise(system(around, above, failing), "a", around, HANG).open_s == 0.0
 
 
-def test_a_queue_keeps_its_failure_from_everybody() -> None:
-    only = edge(on_failure=OnFailure.QUEUE, between="a:b")
+@pytest.mark.parametrize("behind", [OnFailure.QUEUE, OnFailure.DROP])
+def test_what_goes_on_behind_the_answer_keeps_its_failure_from_everybody(behind: OnFailure) -> None:
+    only = edge(on_failure=behind, between="a:b")
 
     assert promise(system(only), "a", only, HANG) == Promise(Expect.FULL, None)
 
@@ -98,7 +100,7 @@ def test_in_a_chain_the_first_budget_and_the_most_attempts_hold(
 
     found = promise(system(*chain), "a", chain[-1], FAILURES[name])
 
-    if said[-1][2] is OnFailure.QUEUE:
+    if said[-1][2] in {OnFailure.QUEUE, OnFailure.DROP}:
         assert found == Promise(Expect.FULL, None)
     else:
         assert found.repeats == max(attempts for _, attempts, _ in said)

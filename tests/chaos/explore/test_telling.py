@@ -45,6 +45,24 @@ def test_what_was_seen_once_turns_no_run_red(broken: Broken, severity: Severity)
     assert finding.detail.startswith("Seen once")
 
 
+def test_the_same_under_one_failure_after_the_other_is_told_once() -> None:
+    names = ("hang", "too-slow", "error-503")
+    same = [Result(scene(failure=name), (LATE,)) for name in names]
+    other = Result(scene(failure="hang"), (TWICE,))
+
+    folded, apart = found(*same, other)
+
+    assert folded.title == "While bank hangs, shop waited 2.0 s (and so under 2 other failures of shop -> bank)"
+    assert [line.partition(":")[0] for line in folded.detail.splitlines()[1:4]] == list(names)
+    assert (folded.reproduce, folded.place.edge, folded.place.experiment) == (
+        "again shop:bank hang",
+        "shop -> bank",
+        "",
+    )
+    assert apart.rule == "chaos.promise.repeated"
+    assert len(found(*same[:2])) == 2
+
+
 def test_a_failure_that_met_nobody_is_told() -> None:
     [finding] = found(Result(scene(hit=False)))
 

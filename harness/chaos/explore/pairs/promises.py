@@ -10,7 +10,7 @@ from harness.chaos.experiments import Expect
 from harness.chaos.explore.observation import Cell
 from harness.chaos.explore.pairs.values import Pair
 from harness.chaos.explore.promises import Promise, promise, ways
-from harness.system.model import Edge, OnFailure, System
+from harness.system.model import Edge, System
 
 __all__ = ["pair_promises"]
 
@@ -36,8 +36,8 @@ def _waits(system: System, pair: Pair) -> float | None:
     they are not waited for one after the other.
     """
     kept = [
-        list(_ways(system, c)) for c in pair.cells if c.edge.contract.on_failure is not OnFailure.QUEUE
-    ]  # nobody waits for what is queued
+        list(_ways(system, c)) for c in pair.cells if not c.edge.contract.behind
+    ]  # nobody waits for what is sent later, or not at all
     longest: list[float] = []
     for chosen in product(*kept):
         budgets = {way[0].key: way[0].contract.budget_s for way in chosen}

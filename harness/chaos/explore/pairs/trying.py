@@ -14,7 +14,7 @@ from harness.chaos.explore.pairs.values import Pair, PairSeen
 from harness.chaos.explore.replica import Replica
 from harness.chaos.explore.trying import Effort, recover, until_ready, walk_under
 from harness.chaos.journal import Journal
-from harness.system.model import EdgeKind, OnFailure
+from harness.system.model import EdgeKind
 
 __all__ = ["try_pair"]
 
@@ -66,7 +66,7 @@ async def _under_both(seen: PairSeen, on: Replica, effort: Effort) -> None:
         # What one of them takes from those beside it is known from when it was alone; only two that hold take more.
         walking = replace(walking, sibling="")
     during, siblings = await walk_under(on, effort, walking, pair.name, promised.waits_s)
-    unready = {c.edge.caller for c in pair.cells if c.edge.contract.on_failure in {OnFailure.REJECT, None}}
+    unready = {c.edge.caller for c in pair.cells if not c.edge.contract.goes_on}
     for one in seen.each:
         one.during, one.siblings = during, siblings
         edge = one.cell.edge

@@ -10,7 +10,7 @@ from harness.chaos.allowance import allowed_s
 from harness.chaos.client import Call
 from harness.chaos.experiments import Expect
 from harness.chaos.explore.catalogue import Failure
-from harness.chaos.explore.judging import Broken, Kind, judge
+from harness.chaos.explore.judging import Broken, Kind, judge, what_is_queued
 from harness.chaos.explore.promises import Promise, promise
 from harness.chaos.explore.stores.observation import StoreObservation
 from harness.system.model import Edge, EdgeKind, OnFailure, System
@@ -20,7 +20,7 @@ __all__ = ["can_do_without", "judge_store", "store_promise"]
 
 def can_do_without(edge: Edge) -> bool:
     """Whether the service promises to go on without this store, as with a cache; one that says nothing needs it."""
-    return edge.contract.on_failure in {OnFailure.DEGRADE, OnFailure.QUEUE}
+    return edge.contract.goes_on
 
 
 def store_promise(system: System, entry: str, edge: Edge, failure: Failure) -> Promise:
@@ -33,7 +33,7 @@ def store_promise(system: System, entry: str, edge: Edge, failure: Failure) -> P
         edge = replace(edge, contract=replace(edge.contract, on_failure=OnFailure.REJECT))
     found = promise(system, entry, edge, failure)
     queues = [e for e in system.edges_to(edge.caller) if e.kind is EdgeKind.EVENTS]
-    if found.expect is None and queues and all(e.contract.on_failure is OnFailure.QUEUE for e in queues):
+    if found.expect is None and queues and all(e.contract.behind for e in queues):
         return replace(found, expect=Expect.FULL, waits_s=None, repeats=None)
     return replace(found, repeats=None)
 
@@ -116,8 +116,7 @@ def _untold(seen: StoreObservation) -> Iterator[Broken]:
     for sender, lost in seen.untold.items():
         walked = sum(s.ok for s in (*seen.during, *seen.after))
         text = f"{len(lost)} of {walked} of {seen.cell.journey} never came to {edge.caller}, also not afterwards"
-        detail = f"{sender} -> {edge.caller} carries events; what is queued must be delivered."
-        yield Broken(Kind.DELIVERY, text, detail, tuple(lost), sender)
+        yield Broken(Kind.DELIVERY, text, what_is_queued(f"{sender} -> {edge.caller}"), tuple(lost), sender)
 
 
 def _signal(number: int) -> str:
