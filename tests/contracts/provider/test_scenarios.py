@@ -38,7 +38,7 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def verify(
     root: Path,
-    text: str = SCENARIO,
+    text: str | dict[str, str] = SCENARIO,
     *,
     change: tuple[str, str] = ("", ""),
     only: dict[str, str] | None = None,
@@ -46,7 +46,9 @@ def verify(
     pacts: bool = True,
 ) -> StageResult:
     published = [pact(http("an order", body={"id": "1"}))] if pacts else []
-    made = project(root, toml, published, {"contracts/test_web.py": text, "pytest.ini": "[pytest]\n"})
+    files = {"test_web.py": text} if isinstance(text, str) else text
+    files = {f"contracts/{name}": content for name, content in files.items()}
+    made = project(root, toml, published, files | {"pytest.ini": "[pytest]\n"})
     server = root / "orders.py"
     server.write_text(server.read_text().replace(*change) if change[0] else server.read_text())
     context = make_context(made, ProviderStage(), [], only=only)
@@ -115,30 +117,39 @@ def test_a_state_that_is_refused_is_told_with_the_handlers_answer(tmp_path: Path
     assert 'orders cannot be put into the state "on the moon": 400' in finding.title
 
 
-@pytest.mark.parametrize(
-    ("text", "rule", "said"),
-    [
-        (
+def test_scenarios_that_prove_nothing_are_errors_each(tmp_path: Path) -> None:
+    unusable, silent = "provider.scenario_unusable", "provider.scenario_silent"
+    wrong = {
+        "silent": (
             SCENARIO[: SCENARIO.index("    provider.given")] + "    assert True\n",
-            "provider.scenario_silent",
+            silent,
             "made no call to orders",
         ),
-        (SCENARIO.replace("(provider)", "()"), "provider.scenario_unusable", "does not ask for the fixture `provider`"),
-        (SCENARIO.replace('consumer="web", ', ""), "provider.scenario_unusable", "consumer missing"),
-        (SCENARIO.replace("consumer=", "by="), "provider.scenario_unusable", "'by' not understood"),
-        (SCENARIO.replace('"orders")', '"order")'), "provider.scenario_unusable", 'Did you mean "orders"?'),
-        (SCENARIO.replace('"web"', '"wep"'), "provider.scenario_unusable", 'Did you mean "web"?'),
-        ("import nowhere\n" + SCENARIO, "provider.scenarios_unknown", "No module named 'nowhere'"),
-    ],
-    ids=["silent", "no fixture", "no consumer", "unknown word", "unknown provider", "unknown consumer", "broken file"],
-)
-def test_a_scenario_that_proves_nothing_is_an_error(tmp_path: Path, text: str, rule: str, said: str) -> None:
-    result = verify(tmp_path, text)
+        "no_fixture": (SCENARIO.replace("(provider)", "()"), unusable, "does not ask for the fixture `provider`"),
+        "no_consumer": (SCENARIO.replace('consumer="web", ', ""), unusable, "consumer missing"),
+        "unknown_word": (SCENARIO.replace("consumer=", "by="), unusable, "'by' not understood"),
+        "unknown_provider": (SCENARIO.replace('"orders")', '"order")'), unusable, 'Did you mean "orders"?'),
+        "unknown_consumer": (SCENARIO.replace('"web"', '"wep"'), unusable, 'Did you mean "web"?'),
+    }
+    result = verify(tmp_path, {f"test_{name}.py": text for name, (text, _, _) in wrong.items()})
+
+    assert result.status is Status.FAIL
+    found = {f.place.file: f for f in result.findings}
+    assert len(found) == len(result.findings) == len(wrong), result.findings
+    for name, (_, rule, said) in wrong.items():
+        finding = found[f"contracts/test_{name}.py"]
+        assert (finding.rule, finding.severity) == (rule, Severity.ERROR)
+        assert said in finding.title
+    assert not result.work.get("scenarios")
+
+
+def test_a_file_of_scenarios_that_cannot_be_loaded_is_an_error(tmp_path: Path) -> None:
+    result = verify(tmp_path, "import nowhere\n" + SCENARIO)
 
     assert result.status is Status.FAIL
     finding = only_finding(result)
-    assert finding.rule == rule
-    assert said in finding.title
+    assert finding.rule == "provider.scenarios_unknown"
+    assert "No module named 'nowhere'" in finding.title
     assert not result.work.get("scenarios")
 
 
@@ -185,7 +196,7 @@ def test_a_provider_that_dies_within_a_scenario_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("only", "count"),
-    [({"edge": "web:orders"}, 1), ({"service": "orders"}, 1), ({"edge": "mail:orders"}, None)],
+    [({"edge": "web:orders", "service": "orders"}, 1), ({"edge": "mail:orders"}, None)],
 )
 def test_only_narrows_scenarios_too(tmp_path: Path, only: dict[str, str], count: int | None) -> None:
     assert verify(tmp_path, only=only).work.get("scenarios") == count
@@ -206,21 +217,18 @@ def test_credentials_are_given_to_the_client_and_stored_nowhere(tmp_path: Path) 
     assert "Bearer right" not in str(finding)
 
 
-@pytest.mark.parametrize(
-    "claim",
-    [
-        '    provider.client.get("/orders/1").raise_for_status()\n',
-        '    assert provider.client.get("/nowhere").json() == {}\n',
-        '    assert provider.client.post("/orders/1", json={}).status_code >= 400\n',
-        '    assert provider.published("an order")["type"] == "order"\n    provider.client.get("/orders/1")\n',
-    ],
-    ids=["status", "emptiness", "refusal", "message"],
-)
-def test_a_scenario_that_claims_anything_is_told_from_one_that_claims_nothing(tmp_path: Path, claim: str) -> None:
-    result = verify(tmp_path, SCENARIO.partition("    provider.given")[0] + claim)
+def test_scenarios_that_claim_anything_are_told_from_those_that_claim_nothing(tmp_path: Path) -> None:
+    claims = {
+        "status": '    provider.client.get("/orders/1").raise_for_status()\n',
+        "emptiness": '    assert provider.client.get("/nowhere").json() == {}\n',
+        "refusal": '    assert provider.client.post("/orders/1", json={}).status_code >= 400\n',
+        "message": '    assert provider.published("an order")["type"] == "order"\n    provider.client.get("/orders/1")\n',
+    }
+    head = SCENARIO.partition("    provider.given")[0]
+    result = verify(tmp_path, {f"test_{name}.py": head + claim for name, claim in claims.items()})
 
     assert result.status is Status.PASS, result
-    assert result.work["scenarios"] == 1
+    assert result.work["scenarios"] == len(claims)
 
 
 def test_what_a_scenario_sends_in_confidence_is_known_by_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
