@@ -7,7 +7,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, os.cpu_count() * 3 // 2
 # Hundreds of processes are started by a run of the tests: each would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test tests drill hostile search lint bench pins clean
+.PHONY: help setup run test tests drill hostile search lint bench steady pins clean
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -48,6 +48,9 @@ lint: setup ## ruff and mypy
 
 bench: setup ## Speed and memory, as ratios
 	$(BIN)/python -m pytest tests/benchmarks -p no:xdist -p no:cacheprovider --timeout 1800 -s $(ARGS)
+
+steady: setup ## Clean runs in a row, idle, crowded and squeezed: a table (hours)
+	$(BIN)/python tests/benchmarks/steady.py $(ARGS)
 
 pins: ## Renew constraints.txt from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header --no-emit-index-url pyproject.toml -o constraints.txt
