@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.contracts.pacts import Interaction, InteractionKind, pact_from_json
+from harness.system.scratch import private_folder
 
 if TYPE_CHECKING:
     from pact import Pact
@@ -174,9 +173,9 @@ class _Checks:
 
     def written(self) -> dict[str, Any]:
         """Return the pact decoded."""
-        with tempfile.TemporaryDirectory() as folder:
-            self.write_file(folder)  # type: ignore[attr-defined]  # pact.Pact has it
-            written = next(Path(folder).iterdir(), None)
+        with private_folder("harness-pacts-") as folder:
+            self.write_file(str(folder))  # type: ignore[attr-defined]  # pact.Pact has it
+            written = next(folder.iterdir(), None)
             raw: dict[str, Any] = json.loads(written.read_bytes()) if written else {}
         return raw
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
-import uuid
 from collections.abc import Generator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +39,8 @@ class _State:
     """What the plugin remembers of one pytest process.
 
     Args:
-        scratch: folder where each process of this run writes what its tests produced, one file per process.
+        scratch: folder where each process of this run writes what its tests produced, one file per process; made when it is
+            needed, and removed when `owned` is closed. After a kill the next run removes it.
         worker: name of this process among the run's processes.
         deselected: files of tests that were collected and then left out.
         unsuccessful: node id and outcome of tests that failed or were skipped.
@@ -48,7 +48,7 @@ class _State:
         to_replay: passed tests, in the order in which they ran, and the pacts each defined, decoded.
     """
 
-    scratch: Path
+    scratch: Path | None = None
     worker: str = "main"
     is_worker: bool = False
     deselected: set[str] = field(default_factory=set)
@@ -56,6 +56,7 @@ class _State:
     outcome: Outcome | None = None
     replays: Limits | None = None
     to_replay: dict[pytest.Function, list[dict[str, Any]]] = field(default_factory=dict)
+    owned: ExitStack = field(default_factory=ExitStack)
 
 
 _STATE = pytest.StashKey[_State]()
@@ -104,7 +105,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if given is not None:
         config.stash[_STATE] = _State(Path(given[_SCRATCH]), str(given["workerid"]), is_worker=True)
         return
-    config.stash[_STATE] = _State(Path(tempfile.gettempdir()) / f"pacts-{uuid.uuid4().hex}")
+    state = config.stash[_STATE] = _State()
+    config.add_cleanup(state.owned.close)
     report = config.getoption("--harness-report")
     if report:
         from harness.testing.log import LogWriter
@@ -116,7 +118,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell an xdist worker where to write."""
-    node.workerinput[_SCRATCH] = str(node.config.stash[_STATE].scratch)
+    node.workerinput[_SCRATCH] = str(_scratch(node.config.stash[_STATE]))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -149,12 +151,20 @@ def pact(request: pytest.FixtureRequest) -> Generator[PactFactory]:
         _keep(state, "failed", [{"pact": raw} for raw in factory.defined()])
 
 
+def _scratch(state: _State) -> Path:
+    if state.scratch is None:
+        from harness.system.scratch import private_folder, sweep
+
+        sweep()
+        state.scratch = state.owned.enter_context(private_folder("harness-pacts-"))
+    return state.scratch
+
+
 def _keep(state: _State, kind: str, records: Sequence[dict[str, Any]]) -> None:
     """One file per process: sixteen processes writing one pact file at once lose some of it."""
     from harness.contracts.consumer.testlog import opened_privately
 
-    state.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = state.scratch / f"{state.worker}.{kind}"
+    file = _scratch(state) / f"{state.worker}.{kind}"
     with open(file, "a", encoding="utf-8", opener=opened_privately) as sink:
         for record in records:
             sink.write(json.dumps(record) + "\n")
@@ -231,13 +241,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         config.workeroutput[_DESELECTED] = sorted(state.deselected)  # type: ignore[attr-defined]  # xdist's
         return
     log = config.stash.get(_LOG, None)
-    if log is None and not state.scratch.exists():
+    if log is None and not (state.scratch and any(state.scratch.iterdir())):
         return
     from harness.testing.publishing import publish
 
     state.outcome = publish(
         config,
-        state.scratch,
+        _scratch(state),
         deselected=state.deselected,
         unsuccessful=state.unsuccessful,
         interrupted=bool(session.shouldstop or session.shouldfail) or exitstatus not in {0, 1, 5},

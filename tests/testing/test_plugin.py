@@ -86,7 +86,7 @@ def test_what_tests_send_is_kept_from_others_of_the_machine(tmp_path: Path, monk
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     looks = """
 def test_that_looks():
-    [folder] = (Path(__file__).parents[1]).glob("pacts-*")
+    [folder] = (Path(__file__).parents[1]).glob("harness-pacts-*")
     assert [p.name for p in (folder, *folder.iterdir()) if p.stat().st_mode & 0o077] == []
 """
     suite(tmp_path, "from pathlib import Path\n" + TWO_TESTS + looks)
@@ -95,6 +95,32 @@ def test_that_looks():
 
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "report.ndjson").stat().st_mode & 0o077 == 0
+    assert list(tmp_path.glob("harness-pacts-*")) == []
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1", "--max-worker-restart=0")])
+def test_what_a_killed_run_had_sent_is_gone_after_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    killed = """
+def test_that_is_killed():
+    import os, signal
+    [folder] = (Path(__file__).parents[1]).glob("harness-pacts-*")
+    assert list(folder.glob("*.pacts"))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.kill(os.getppid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    suite(tmp_path, "from pathlib import Path\n" + TWO_TESTS + killed)
+    run(tmp_path, "contracts", *workers)
+    [left] = tmp_path.glob("harness-pacts-*")
+    suite(tmp_path, TWO_TESTS)
+
+    assert run(tmp_path, "contracts").returncode == 0
+
+    assert not left.exists()
+    assert list(tmp_path.glob("harness-pacts-*")) == []
 
 
 @pytest.mark.parametrize(
