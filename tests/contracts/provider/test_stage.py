@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from harness.contracts.pacts import pact_from_json
 from harness.contracts.provider.judging import judge
 from harness.contracts.stage import ProviderStage
 from harness.contracts.verified import InteractionResult, PactResult
-from harness.evidence import Severity, StageResult, Status
+from harness.evidence import Finding, Severity, StageResult, Status
 from harness.system.config import load_project
 from tests.contracts.shop import TOML, http, message, pact, project
 from tests.contracts.sources.broker import broker
@@ -37,22 +38,66 @@ def rules(result: StageResult) -> set[str]:
     return {f.rule for f in result.findings}
 
 
-def test_a_kept_contract_passes_and_is_counted(tmp_path: Path) -> None:
-    result = verify(
-        tmp_path,
+def altered(root: Path, given: Sequence[dict[str, Any]], old: str, new: str) -> StageResult:
+    """Verify against the tiny provider with one line of it changed."""
+    project(root, TOML, given)
+    script = root / "orders.py"
+    assert old in script.read_text()
+    script.write_text(script.read_text().replace(old, new))
+    context = make_context(load_project(root / "harness.toml"), ProviderStage(), [])
+    return anyio.run(ProviderStage().run, context)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> StageResult:
+    """Contracts of two consumers, as agreed."""
+    return verify(
+        tmp_path_factory.mktemp("kept"),
         pact(http("an order", body={"id": "1", "total": 100}, states=["an order"])),
         pact(message("an order", {"type": "order", "id": 1}), consumer="mail"),
     )
 
-    assert result.status is Status.PASS, result
-    assert result.work == {"providers": 1, "interactions": 1, "messages": 1}
+
+def test_a_kept_contract_passes_and_is_counted(kept: StageResult) -> None:
+    assert kept.status is Status.PASS, kept
+    assert kept.work == {"providers": 1, "interactions": 1, "messages": 1}
 
 
-def test_a_broken_contract_names_consumer_interaction_and_both_answers(tmp_path: Path) -> None:
-    result = verify(tmp_path, pact(http("an order with a price", body={"id": "1", "price": 100})))
+def test_what_was_verified_is_counted_on_its_edge(kept: StageResult) -> None:
+    counted = {m.labels["edge"]: m.value for m in kept.measures if m.name == "provider.verified"}
+    assert counted == {"web -> orders": 1, "orders -> mail": 1}
 
-    assert result.status is Status.FAIL
-    [finding] = result.findings
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> StageResult:
+    """What can be wrong with single interactions, of a provider that logs the trace of what it is asked."""
+    given = [
+        pact(
+            http("an order with a price", body={"id": "1", "price": 100}),
+            http("a new order", status=201, body={"id": "1", "total": 100}),
+            http("an order on the moon", states=["on the moon"]),
+            http("a traced order", body={"missing": 1}, headers={"Traceparent": ["00-of-the-consumer"]}),
+        ),
+        pact(message("an event", {"type": "bill"}), consumer="mail"),
+    ]
+    logging = 'def do_GET(self):\n        print("looked up", self.headers["traceparent"], flush=True)'
+    return altered(tmp_path_factory.mktemp("broken"), given, "def do_GET(self):", logging)
+
+
+def about(result: StageResult, description: str) -> Finding:
+    """The one finding about an interaction."""
+    [finding] = [f for f in result.findings if f'"{description}"' in f.title or description in f.detail]
+    return finding
+
+
+def test_of_each_broken_interaction_one_thing_is_told(broken: StageResult) -> None:
+    assert broken.status is Status.FAIL
+    assert sorted(f.rule for f in broken.findings) == ["provider.mismatch"] * 4 + ["provider.state_unhandled"]
+    assert {f.severity for f in broken.findings} == {Severity.ERROR}
+
+
+def test_a_broken_contract_names_consumer_interaction_and_both_answers(broken: StageResult) -> None:
+    finding = about(broken, "an order with a price")
     assert finding.rule == "provider.mismatch"
     assert finding.title.startswith('orders breaks web: "an order with a price": body: missing `price`')
     assert (finding.place.edge, finding.place.operation) == ("web -> orders", "GET /orders/1")
@@ -63,29 +108,30 @@ def test_a_broken_contract_names_consumer_interaction_and_both_answers(tmp_path:
     assert finding.reproduce == f"harness run provider {narrowed}"
 
 
-def test_another_status_is_told_before_what_follows_from_it(tmp_path: Path) -> None:
-    gone = http("an order", body={"id": "1", "total": 100})
-    gone["response"]["status"] = 201
-
-    [finding] = verify(tmp_path, pact(gone)).findings
-
-    assert finding.title == 'orders breaks web: "an order": status: expected 201 but was 200'
+def test_another_status_is_told_before_what_follows_from_it(broken: StageResult) -> None:
+    assert about(broken, "a new order").title == 'orders breaks web: "a new order": status: expected 201 but was 200'
 
 
-def test_what_was_verified_is_counted_on_its_edge(tmp_path: Path) -> None:
-    result = verify(
-        tmp_path, pact(http("an order", body={"id": "1"})), pact(message("an order", {"id": 1}), consumer="mail")
-    )
-
-    counted = {m.labels["edge"]: m.value for m in result.measures if m.name == "provider.verified"}
-    assert counted == {"web -> orders": 1, "orders -> mail": 1}
+def test_a_broken_message_is_on_the_edge_from_the_writer_to_the_reader(broken: StageResult) -> None:
+    finding = about(broken, "an event")
+    assert finding.rule == "provider.mismatch"
+    assert finding.place.edge == "orders -> mail"
 
 
-def test_a_broken_message_is_on_the_edge_from_the_writer_to_the_reader(tmp_path: Path) -> None:
-    result = verify(tmp_path, pact(message("an order", {"type": "bill"}), consumer="mail"))
+def test_a_mismatch_carries_a_trace_id_and_what_the_provider_logged_about_it(broken: StageResult) -> None:
+    finding = about(broken, "a traced order")
+    assert len(finding.trace_id) == 32
+    assert finding.exchange is not None
+    assert f"traceparent: 00-{finding.trace_id}-" in finding.exchange.request
+    assert f"orders | looked up 00-{finding.trace_id}-" in finding.detail
 
-    assert rules(result) == {"provider.mismatch"}
-    assert result.findings[0].place.edge == "orders -> mail"
+
+def test_a_state_the_provider_refuses_is_an_error_with_its_answer(broken: StageResult) -> None:
+    finding = about(broken, "an order on the moon")
+    assert finding.rule == "provider.state_unhandled"
+    assert 'orders cannot be put into the state "on the moon" that web relies on' in finding.title
+    assert "400" in finding.detail
+    assert "no such state" in finding.detail
 
 
 def test_neighbours_are_stubbed_from_the_providers_own_contracts(tmp_path: Path) -> None:
@@ -113,16 +159,6 @@ def test_a_broker_of_the_environment_is_no_business_of_the_stubs(
         )
 
     assert result.status is Status.PASS, result
-
-
-def test_a_state_the_provider_refuses_is_an_error_with_its_answer(tmp_path: Path) -> None:
-    result = verify(tmp_path, pact(http("an order", states=["on the moon"])))
-
-    [finding] = result.findings
-    assert finding.rule == "provider.state_unhandled"
-    assert 'orders cannot be put into the state "on the moon" that web relies on' in finding.title
-    assert "400" in finding.detail
-    assert "no such state" in finding.detail
 
 
 def test_a_state_that_cannot_be_left_is_a_warning(tmp_path: Path) -> None:
@@ -167,21 +203,14 @@ def test_two_files_with_the_same_parties_are_both_verified(tmp_path: Path) -> No
     assert rules(result) == {"provider.mismatch"}
 
 
-def test_a_pending_mismatch_beside_a_kept_interaction_is_a_warning(tmp_path: Path) -> None:
-    result = verify(tmp_path, pact(http("soon", body={"new": 1}, pending=True), http("an order")))
+def test_what_is_wrong_with_pending_interactions_alone_is_a_warning(tmp_path: Path) -> None:
+    new = http("new", states=["to come"], pending=True)
 
+    result = verify(tmp_path / "a", pact(http("soon", body={"new": 1}, pending=True), new, http("an order")))
     assert result.status is Status.WARN
-    assert result.findings[0].title.startswith("pending: ")
-
-
-def test_a_state_that_only_pending_interactions_need_is_a_warning(tmp_path: Path) -> None:
-    new = http("soon", states=["to come"], pending=True)
-
-    result = verify(tmp_path / "a", pact(new, http("an order")))
-    assert result.status is Status.WARN
-    [finding] = result.findings
-    assert finding.rule == "provider.state_unhandled"
-    assert finding.title.startswith("pending: ")
+    assert sorted(f.rule for f in result.findings) == ["provider.mismatch", "provider.state_unhandled"]
+    assert {f.severity for f in result.findings} == {Severity.WARNING}
+    assert all(f.title.startswith("pending: ") for f in result.findings)
 
     result = verify(tmp_path / "b", pact(new, http("an order", states=["to come"])))
     assert result.status is Status.FAIL
@@ -263,22 +292,19 @@ def test_what_proves_nothing_never_passes(tmp_path: Path, vacuous: dict[str, Any
     assert rule in rules(result)
 
 
-@pytest.mark.parametrize(
-    ("missing", "given", "rule"),
-    [
-        ('states = "/states"\n', http("an order", states=["an order"]), "provider.state_unhandled"),
-        ('messages = "/messages"\n', message("an order", {"type": "order"}), "provider.messages_unhandled"),
-    ],
-)
-def test_a_missing_endpoint_is_an_error_only_where_it_is_needed(
-    tmp_path: Path, missing: str, given: dict[str, Any], rule: str
-) -> None:
-    toml = TOML.replace(missing, "")
+def test_a_missing_endpoint_is_an_error_only_where_it_is_needed(tmp_path: Path) -> None:
+    toml = TOML.replace('states = "/states"\n', "").replace('messages = "/messages"\n', "")
+    stated = pact(http("an order", states=["an order"]), http("another"))
+    event = pact(message("an order", {"type": "order"}), http("another"), consumer="mail")
 
     assert verify(tmp_path / "a", pact(http("an order")), toml=toml).status is Status.PASS
-    result = verify(tmp_path / "b", pact(given, http("an order")), toml=toml)
+    result = verify(tmp_path / "b", stated, event, toml=toml)
     assert result.status is Status.FAIL
-    assert rules(result) == {rule}
+    assert sorted((f.place.consumer, f.rule) for f in result.findings) == [
+        ("mail", "provider.messages_unhandled"),
+        ("web", "provider.state_unhandled"),
+    ]
+    assert {f.severity for f in result.findings} == {Severity.ERROR}
 
 
 def test_no_contracts_at_all_is_inconclusive(tmp_path: Path) -> None:
@@ -327,20 +353,10 @@ def test_a_hanging_provider_ends_within_the_request_time_limit(tmp_path: Path) -
     assert all(f.severity is Severity.ERROR for f in result.findings)
 
 
-def altered(root: Path, given: dict[str, Any], old: str, new: str) -> StageResult:
-    """Verify against the tiny provider with one line of it changed."""
-    project(root, TOML, [given])
-    script = root / "orders.py"
-    assert old in script.read_text()
-    script.write_text(script.read_text().replace(old, new))
-    context = make_context(load_project(root / "harness.toml"), ProviderStage(), [])
-    return anyio.run(ProviderStage().run, context)
-
-
 def test_a_state_handler_that_accepts_any_name_does_not_pass(tmp_path: Path) -> None:
     given = pact(http("an order", body={"id": "1"}, states=["an order"]))
 
-    result = altered(tmp_path, given, 'body["state"] in ("an order", "a flaky end")', "True")
+    result = altered(tmp_path, [given], 'body["state"] in ("an order", "a flaky end")', "True")
 
     assert result.status is Status.FAIL
     assert rules(result) == {"provider.states_unchecked"}
@@ -350,7 +366,7 @@ def test_a_provider_with_the_same_answer_to_everything_fails_although_the_contra
     given = pact(http("an order", body={"id": "1"}))
     same = 'def answer(self, status, body, kind="application/json"):\n        status, body = 200, {"id": "1"}'
 
-    result = altered(tmp_path, given, 'def answer(self, status, body, kind="application/json"):', same)
+    result = altered(tmp_path, [given], 'def answer(self, status, body, kind="application/json"):', same)
 
     assert result.status is Status.FAIL
     assert rules(result) == {"provider.answers_anything"}
@@ -365,16 +381,3 @@ def test_one_interaction_can_be_verified_alone(tmp_path: Path) -> None:
     unknown = verify(tmp_path / "b", given, only={"interaction": "no such thing"})
     assert unknown.status is Status.INCONCLUSIVE
     assert unknown.reason.endswith("that fits --only interaction=no such thing")
-
-
-def test_a_mismatch_carries_a_trace_id_and_what_the_provider_logged_about_it(tmp_path: Path) -> None:
-    given = pact(http("an order", body={"missing": 1}, headers={"Traceparent": ["00-of-the-consumer"]}))
-    logging = 'def do_GET(self):\n        print("looked up", self.headers["traceparent"], flush=True)'
-
-    result = altered(tmp_path, given, "def do_GET(self):", logging)
-
-    [finding] = result.findings
-    assert len(finding.trace_id) == 32
-    assert finding.exchange is not None
-    assert f"traceparent: 00-{finding.trace_id}-" in finding.exchange.request
-    assert f"orders | looked up 00-{finding.trace_id}-" in finding.detail
