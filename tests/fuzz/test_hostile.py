@@ -24,7 +24,7 @@ from tests.fuzz.conftest import Fuzzed, fuzz, once
 from tests.helpers import most_memory_mb
 
 PROGRAM = Path(__file__).with_name("hostile.py")
-HEAD = '[system]\nname = "hostile"\n[stages.fuzz]\nmax_time = "1s"\n'
+HEAD = '[system]\nname = "hostile"\n[stages.fuzz]\nmax_time = "1s"\nmax_examples = 5\n'
 #: A project's own code: it goes elsewhere, ends its process, ends its thread, and holds Python's lock.
 HOOKS = """
 import ctypes, os, urllib.request

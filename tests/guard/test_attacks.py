@@ -76,7 +76,7 @@ def _aimed(pieces: list[str], address: str) -> str:
 
 
 _pieces = st.lists(st.sampled_from(_GLUE + _WORDS), min_size=1, max_size=6)
-_quick = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+_quick = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @given(pieces=_pieces)

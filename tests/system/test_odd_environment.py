@@ -16,8 +16,9 @@ from harness.system.runtime import ProcessRuntime, check_startable
 
 SERVICE = """
 import json, os, socket, sys
+with open(sys.argv[1] + ".json", "w") as told:
+    json.dump({"env": dict(os.environ), "words": sys.argv[2:]}, told)
 with socket.create_server(("127.0.0.1", int(os.environ[sys.argv[1]]))) as server:
-    json.dump({"env": dict(os.environ), "words": sys.argv[2:]}, open(sys.argv[1] + ".json", "w"))
     while True: server.accept()[0].close()
 """
 #: JSON escapes are TOML's, but for surrogates; what stands outside the first plane is written as it is.

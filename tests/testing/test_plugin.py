@@ -104,11 +104,11 @@ def test_what_a_killed_run_had_sent_is_gone_after_the_next(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     killed = """
-def test_that_is_killed():
+def test_that_is_killed(request):
     import os, signal
     [folder] = (Path(__file__).parents[1]).glob("harness-pacts-*")
     assert list(folder.glob("*.pacts"))
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    if hasattr(request.config, "workerinput"):
         os.kill(os.getppid(), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 """
