@@ -12,6 +12,8 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLAIN = (True, False)
 _MERGE = "tag:yaml.org,2002:merge"
 _TEXT = "tag:yaml.org,2002:str"
+#: The most keys and values that all merge keys of a document may bring together.
+_MOST_MERGED = 2_000_000
 
 
 class _UnusualError(Exception):
@@ -29,7 +31,31 @@ def load(raw: bytes) -> object:
     try:
         return _Builder(raw).document()
     except _UnusualError:
-        return yaml.load(raw, Loader=_LOADER)  # a safe loader, in C where there is one
+        return yaml.load(raw, Loader=_Whole)  # a safe loader, in C where there is one
+
+
+class _Whole(_LOADER):  # type: ignore[misc]  # whichever there is
+    """The whole loader; a key that comes by many ways (`<<: [*a, *a]`, again and again) is there once all the same."""
+
+    def __init__(self, raw: bytes) -> None:
+        super().__init__(raw)
+        self._merged = 0
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put what merge keys stand for into a mapping."""
+        merges = any(key.tag == _MERGE for key, _ in node.value)
+        super().flatten_mapping(node)
+        if not merges:
+            return
+        once = {
+            (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key): (key, v) for key, v in node.value
+        }
+        self._merged += len(once)
+        if self._merged > _MOST_MERGED:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"merge keys bring more than {_MOST_MERGED:,} values together", node.start_mark
+            )
+        node.value = list(once.values())
 
 
 class _Builder:

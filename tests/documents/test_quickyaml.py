@@ -91,3 +91,20 @@ def test_a_value_that_holds_itself_is_read_as_such() -> None:
 
     assert isinstance(read, list)
     assert read[0] is read
+
+
+def test_a_key_that_comes_by_many_ways_is_there_once_and_costs_no_more() -> None:
+    lines = ["a0: &a0 {a: 1}"]
+    lines += [f"a{n}: &a{n}\n  <<: [*a{n - 1}, *a{n - 1}]\n  k{n}: {n}" for n in range(1, 60)]
+
+    read = load("\n".join(lines).encode())
+
+    assert isinstance(read, dict)
+    assert read["a59"] == {"a": 1} | {f"k{n}": n for n in range(1, 60)}
+
+
+def test_merge_keys_that_bring_too_much_together_are_refused() -> None:
+    wide = f"a: &a {{{', '.join(f'k{n}: 1' for n in range(2_000))}}}\nb:\n" + "- {<<: *a}\n" * 1_100
+
+    with pytest.raises(yaml.YAMLError, match="merge keys bring more than 2,000,000 values together"):
+        load(wide.encode())

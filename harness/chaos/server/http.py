@@ -55,6 +55,8 @@ async def serve_client(
             writer.write(_turned_away(HTTPStatus.BAD_REQUEST))
         elif isinstance(error, h11.RemoteProtocolError) and connection.our_state is h11.IDLE:
             writer.write(_turned_away(HTTPStatus(error.error_status_hint)))
+    except asyncio.CancelledError:
+        pass  # the server ends, and its streams take a task that was cancelled for a fault
     finally:
         with suppress(OSError, TimeoutError):
             writer.close()
