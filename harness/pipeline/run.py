@@ -14,10 +14,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 
 from harness.errors import ExitCode, HarnessError, InfrastructureError, first_of
 from harness.evidence import GateOutcome, RunResult, StageResult, Status, masked, worst
@@ -29,7 +31,7 @@ from harness.pipeline.journal import Journal, ProcessesMarked, Record, RunBegun
 from harness.pipeline.plan import Plan
 from harness.pipeline.scheduler import Scheduler
 from harness.system.config import Project
-from harness.system.guardian import Guardian
+from harness.system.guardian import Guardian, kill_marked
 
 __all__ = ["RunOptions", "default_seed", "run_pipeline", "verdict_of"]
 
@@ -146,7 +148,7 @@ def _work(
         with Guardian() as guardian:
             if place.journal:
                 place.journal.keep(ProcessesMarked(guardian.token))
-            interrupted = anyio.run(_until_interrupted, scheduler.run)
+            interrupted = anyio.run(_until_interrupted, scheduler.run, partial(kill_marked, guardian.token))
     except Exception as error:
         broke = _broke(error, place.folder)
     record = Record(begun, ended=scheduler.results, gates=scheduler.gates, last=time.time())
@@ -241,19 +243,30 @@ def _blame(stages: Sequence[StageResult]) -> str:
     return "; ".join(f"{', '.join(those)}: {why}" if why else ", ".join(those) for why, those in names.items())
 
 
-async def _until_interrupted(work: Callable[[], Awaitable[None]]) -> bool:
-    """Run `work` until it ends or a signal asks to stop; say whether it was the signal."""
+async def _until_interrupted(work: Callable[[], Awaitable[None]], kill: Callable[[], object]) -> bool:
+    """Run `work` until it ends or a signal asks to stop; say whether it was the signal.
+
+    Asked twice it gives nobody time to end well, and still tells what there is, without what was said in confidence. Asked a
+    third time it leaves at once, and the guardian clears up.
+
+    Args:
+        kill: ends every process of the run.
+    """
     async with anyio.create_task_group() as tasks:
         with anyio.CancelScope() as scope:
 
             async def watch() -> None:
+                asked = 0
                 with anyio.open_signal_receiver(*_STOP_SIGNALS) as signals:
                     async for _ in signals:
-                        if scope.cancel_called:  # asked twice: leave at once, the guardian clears up
-                            os._exit(ExitCode.INTERRUPTED)
+                        asked += 1
                         scope.cancel()
+                        if asked == 2:
+                            tasks.start_soon(anyio.to_thread.run_sync, kill)
+                        elif asked > 2:
+                            os._exit(ExitCode.INTERRUPTED)
 
-            # In the outer group: it must outlive the cancellation to hear the second request.
+            # In the outer group: it must outlive the cancellation to hear what else is asked.
             tasks.start_soon(watch)
             await work()
         tasks.cancel_scope.cancel()

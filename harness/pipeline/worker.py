@@ -19,7 +19,7 @@ import anyio
 from harness.errors import ExitCode, HarnessError, first_of
 from harness.evidence import Redactor, StageResult, Status, from_json, masked, to_json
 from harness.evidence.secrets import listen
-from harness.guard import INCIDENTS_FILE, Invitation
+from harness.guard import INCIDENTS_FILE, Invitation, place_of
 from harness.guard.child import PROXY_VARIABLES
 from harness.guard.incidents import report_to
 from harness.guard.sockets import watch_sockets
@@ -134,9 +134,16 @@ def _guard(context: StageContext) -> None:
     named += [*system.contracts.sources, system.contracts.broker.url]
     named += [env.get("PACT_BROKER_BASE_URL", ""), env.get("TOXIPROXY_URL", "")]
     named += [value for name, value in env.items() if name.lower() in PROXY_VARIABLES]
-    urls = [u for u in named if u.startswith(("http://", "https://"))]
+    # A variable that holds no address is told by whoever asks there.
+    urls = [u for u in named if u.startswith(("http://", "https://")) and _leads_somewhere(u)]
     report_to(context.directory / INCIDENTS_FILE)
     watch_sockets(Invitation.to(urls, system.runtime.allow_targets, loopback=True))
+
+
+def _leads_somewhere(url: str) -> bool:
+    with suppress(ValueError):
+        return bool(place_of(url))
+    return False
 
 
 async def _serve(request: WorkRequest, send: Callable[[Event], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,12 @@ ready = "/"
 journeys = "journeys.py"
 """
 SERVER = """
-import http.server, os
+import http.server, os, signal
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         print("caller", self.headers.get("Authorization", " ").split()[-1:], "item", self.headers.get("X-Acme-Secret"))
         self.send_response(200); self.send_header("Content-Length", "0"); self.end_headers()
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it takes as long as it is given
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
 JOURNEYS = """
@@ -40,14 +42,16 @@ def stays(user):
 """
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_what_a_walk_had_sent_is_masked_after_an_interruption(tmp_path: Path, sent: signal.Signals) -> None:
+@pytest.mark.parametrize("sent", [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)], ids=str)
+def test_what_a_walk_had_sent_is_masked_after_an_interruption(tmp_path: Path, sent: tuple[signal.Signals, ...]) -> None:
     write_project(tmp_path, TOML, {"server.py": SERVER, "journeys.py": JOURNEYS})
     command, env = [*HARNESS, "run", "smoke", "--out", "out"], {**os.environ, "NO_COLOR": "1"}
     with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as run:
         logs = [".harness/runs/*/system/web.log", ".harness/runs/*/smoke/journeys.log"]
         wait_for(lambda: sum("canary" in f.read_text() for g in logs for f in tmp_path.glob(g)) == len(logs), 60)
-        run.send_signal(sent)
+        for number in sent:
+            run.send_signal(number)
+            time.sleep(0.3)
         said = run.communicate(timeout=60)[0]
 
     left = {f for f in tmp_path.rglob("*") if f.is_file() and f.suffix not in {".py", ".pyc"}}

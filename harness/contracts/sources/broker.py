@@ -18,7 +18,9 @@ from harness.contracts.pacts import Pact, PactError, pact_from_json
 from harness.contracts.sources.model import Contracts, UnreadablePact
 from harness.contracts.sources.web import Answer, Web, same_origin, shown
 from harness.errors import InfrastructureError, UsageError
+from harness.guard import without_credentials
 from harness.system.model import Broker
+from harness.system.values import bad_header_value, bad_url
 
 __all__ = ["BrokerAccess", "BrokerSource", "Hal", "broker_access"]
 
@@ -72,6 +74,10 @@ def broker_access(broker: Broker, env: Mapping[str, str], also: Sequence[str] = 
         raise UsageError(f"PACT_BROKER_BASE_URL is no address: {error}") from None
     if parts.scheme not in {"http", "https"} or not host:
         raise UsageError(f'PACT_BROKER_BASE_URL must start with http:// or https://, found "{shown(url)}"')
+    if problem := bad_url(without_credentials(url)):
+        raise UsageError(f"PACT_BROKER_BASE_URL {problem}")
+    if env.get(_TOKEN) and (problem := bad_header_value(env[_TOKEN].strip())):
+        raise UsageError(f"{_TOKEN} {problem}")
     shielded = f"[{host}]" if ":" in host else host
     plain = urlunsplit((parts.scheme, shielded + port, parts.path.rstrip("/"), "", ""))
     if env.get(_TOKEN):

@@ -314,10 +314,17 @@ def test_an_answer_without_end_is_given_up_on_by_its_size() -> None:
         BrokerSource(BrokerAccess(url, limit_s=30), ("orders",), Broker()).contracts()
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "broker.example.com", "http://", "http://[", "http://x:99999999"])
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "broker.example.com", "http://", "http://[", "http://[::1", "http://x:99999999"]
+)
 def test_an_address_that_is_none_is_a_usage_error(url: str) -> None:
     with pytest.raises(UsageError, match="PACT_BROKER_BASE_URL"):
         broker_access(Broker(), {"PACT_BROKER_BASE_URL": url})
+
+
+def test_a_token_that_no_header_can_hold_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="PACT_BROKER_TOKEN must be printable"):
+        broker_access(Broker(), {"PACT_BROKER_BASE_URL": "http://x", "PACT_BROKER_TOKEN": "a\r\nX: b"})
 
 
 def test_without_an_address_there_is_no_broker() -> None:
