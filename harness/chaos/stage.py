@@ -18,6 +18,8 @@ from harness.system.fields import StageSettings
 from harness.system.model import Edge, RuntimeKind, System
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.chaos.experiments import Experiment
     from harness.chaos.explore.run import Exploration
     from harness.chaos.journal import Journal
@@ -91,6 +93,12 @@ class ChaosStage:
         check_syntax(root, f"{system.suites.experiments}/{INVARIANTS_FILE}")
         check_syntax(root, system.suites.journeys)
         check_journey_names(root, system.suites.journeys, ((e.file, "journeys", e.journeys) for e in experiments))
+
+    def check_selection(self, system: System, only: Mapping[str, str]) -> None:
+        """See `ChecksSelection.check_selection`."""
+        from harness.chaos.explore.run import check_selection
+
+        check_selection(system, only)
 
     def rules(self, root: Path) -> frozenset[str]:  # noqa: ARG002 - the protocol's
         """See `ListsRules.rules`."""

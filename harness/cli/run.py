@@ -75,7 +75,7 @@ def command(
     project = project_from(config)
     asked = read_only(narrowed(only, edge, fault), project)
     plan = build_plan(project, chosen=stages, profile=profile, only=asked, keys=dry and as_json)
-    check_files(project, plan)
+    check_files(project, plan, asked)
     check_startable(project.system, project.root)
     evidence = store_from(store, project)
     past = RunHistory(

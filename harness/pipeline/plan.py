@@ -14,7 +14,7 @@ from harness.pipeline.events import PlannedStage
 from harness.pipeline.gatecheck import check_gates
 from harness.pipeline.narrowing import cannot_narrow
 from harness.pipeline.registry import load_stage, stage_names
-from harness.pipeline.stage import ChecksFiles, Environment, Stage
+from harness.pipeline.stage import ChecksFiles, ChecksSelection, Environment, Stage
 from harness.system.config import Project
 from harness.system.fields import StageSettings
 from harness.system.journeyscan import check_journey_names
@@ -100,11 +100,12 @@ def build_plan(
     return Plan(planned, settings, {n: s.environment for n, s in stages.items()})
 
 
-def check_files(project: Project, plan: Plan) -> None:
-    """Have every stage that will run look at its own files.
+def check_files(project: Project, plan: Plan, only: Mapping[str, str] | None = None) -> None:
+    """Have every stage that will run look at its own files, and at what `--only` asks of it.
 
     Raises:
         ConfigError: on the first mistake.
+        UsageError: when there is not what is asked for.
         UsageError: when the environment names certificates that are not there: every client would end in that.
     """
     _check_certificates()
@@ -112,6 +113,8 @@ def check_files(project: Project, plan: Plan) -> None:
         stage = load_stage(planned.name)
         if isinstance(stage, ChecksFiles):
             stage.check(project.system, project.root)
+        if isinstance(stage, ChecksSelection):
+            stage.check_selection(project.system, only or {})
         journeys = getattr(plan.settings[planned.name], "journeys", ())
         asked = (project.file.name, f"stages.{planned.name}.journeys", tuple(journeys))
         check_journey_names(project.root, project.system.suites.journeys, [asked] if journeys else [])

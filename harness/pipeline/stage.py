@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChecksFiles",
+    "ChecksSelection",
     "ChecksTargets",
     "Environment",
     "ListsRules",
@@ -151,6 +152,18 @@ class ChecksFiles(Protocol):
 
         Raises:
             ConfigError: naming the file and the mistake.
+        """
+
+
+@runtime_checkable
+class ChecksSelection(Protocol):
+    """What a stage may have besides: a look at what `--only` asks of it, before anybody waits for a run to get there."""
+
+    def check_selection(self, system: System, only: Mapping[str, str]) -> None:
+        """Make sure that there is what is asked for, as far as that can be known before the stage runs.
+
+        Raises:
+            UsageError: naming what there is not.
         """
 
 

@@ -86,6 +86,9 @@ def test_stages_that_are_not_named_are_left_out_with_the_reason(shop: Path) -> N
         ("--only service=web --only service=store", "service is given twice"),
         ("--edge web:store --only edge=web:store", "edge is given twice"),
         ("chaos --edge web:stor", 'there is no edge "web:stor"'),
+        ("chaos --fault hnag", 'there is no failure "hnag". Did you mean "hang"?'),
+        ("chaos --fault hang+", "is not a pair"),
+        ("chaos --edge web:store --fault breaker", "promises no circuit breaker"),
     ],
 )
 def test_a_value_that_fits_nothing_is_told_before_anything_starts(shop: Path, arguments: str, says: str) -> None:
@@ -94,6 +97,7 @@ def test_a_value_that_fits_nothing_is_told_before_anything_starts(shop: Path, ar
     assert done.returncode == 2
     assert says in done.stderr
     assert not (shop / ".harness").exists()
+    assert run_harness("run", "--dry", *arguments.split(), cwd=shop).stderr == done.stderr
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,6 @@ def test_a_value_that_fits_nothing_is_told_before_anything_starts(shop: Path, ar
     [
         ("provider --only interaction=nope", 3),
         ("chaos --only experiment=nope", 2),
-        ("chaos --only fault=nope", 2),
         ("smoke --only journey=nope", 2),
     ],
 )

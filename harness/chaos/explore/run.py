@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.chaos.explore.catalogue import Failure
@@ -31,9 +31,9 @@ from harness.evidence.grid import GRID_MEDIA_TYPE, write_grid
 from harness.pipeline import StageContext
 from harness.system.guardian import Guardian
 from harness.system.machine import Machine
-from harness.system.model import Edge, EdgeKind
+from harness.system.model import Edge, EdgeKind, System
 
-__all__ = ["Exploration", "explore", "planned"]
+__all__ = ["Exploration", "check_selection", "explore", "planned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +62,36 @@ def planned(context: StageContext) -> tuple[tuple[Edge, Failure], ...]:
     settings = context.settings_as(ChaosSettings)
     if "experiment" in context.only or not (settings.explore or "fault" in context.only):
         return ()
-    if not asks_for_pair(context.only):
-        return tuple(_cells(context, context.only))
-    if "journey" in context.only:
+    return _wanted(context.system, context.only, settings.failures)
+
+
+def check_selection(system: System, only: Mapping[str, str]) -> None:
+    """Look at what is asked for, before anything starts.
+
+    Raises:
+        UsageError: as `planned` does.
+    """
+    if "experiment" not in only and ("fault" in only or asks_for_pair(only)):
+        _wanted(system, only, ())
+
+
+def _wanted(system: System, only: Mapping[str, str], failures: Sequence[str]) -> tuple[tuple[Edge, Failure], ...]:
+    """What is asked for; of failures these, all where there are none, unless one is named."""
+    if not asks_for_pair(only):
+        return tuple(_cells(system, only, failures))
+    if "journey" in only:
         raise UsageError("a pair of failures chooses who walks by itself; leave out --only journey=...")
-    order = [e.key for e in context.system.edges]
-    cells = [cell for only in split_pair(context.only) for cell in _cells(context, only)]
+    order = [e.key for e in system.edges]
+    cells = [cell for one in split_pair(only) for cell in _cells(system, one, failures)]
     for edge, _ in cells:
         if edge.kind is EdgeKind.RESOURCE:
             raise UsageError(f"{edge.name} is an edge to a store; only failures of services are tried in pairs")
     return tuple(sorted(cells, key=lambda cell: order.index(cell[0].key)))
 
 
-def _cells(context: StageContext, only: Mapping[str, str]) -> list[tuple[Edge, Failure]]:
+def _cells(system: System, only: Mapping[str, str], failures: Sequence[str]) -> list[tuple[Edge, Failure]]:
     named = only.get("fault", "")
-    failures = chosen_failures([named] if named else context.settings_as(ChaosSettings).failures)
-    return pairings(chosen_edges(context.system, only), failures)
+    return pairings(chosen_edges(system, only), chosen_failures([named] if named else failures))
 
 
 async def explore(
