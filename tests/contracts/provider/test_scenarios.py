@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -11,6 +11,7 @@ import pytest
 
 from harness.contracts.stage import ProviderStage
 from harness.evidence import Finding, Severity, StageResult, Status
+from harness.system import channel
 from tests.contracts.shop import TOML, http, pact, project
 from tests.helpers import make_context
 
@@ -127,8 +128,14 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Broken:
     )
     text = SCENARIO + scenario("a_state_that_is_refused", refused) + scenario("a_client_that_is_let_in", let_in)
     known: list[tuple[str, str]] = []
+    remember = channel.remember_said
+
+    def noted(said: Iterable[tuple[str, str]]) -> None:
+        known.extend(told := list(said))
+        remember(told)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.system.channel.remember_said", known.extend)
+        patch.setattr(channel, "remember_said", noted)
         result = verify(root, text, changes=[FORGETFUL, TALKATIVE], toml=AUTHORISED)
     assert len(result.findings) == 3, result.findings
     return result, root, known
