@@ -1,8 +1,8 @@
 # Two commands matter: `make run` (the pipeline on the record shop) and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
-# Most tests wait for processes and sockets: half as many workers again as cores keep the cores busy.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, os.cpu_count() * 3 // 2))')
+# Most tests wait for processes and sockets: twice as many workers as cores keep the cores busy.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() * 2)')
 .DEFAULT_GOAL := help
 # Hundreds of processes are started by a run of the tests: each would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
