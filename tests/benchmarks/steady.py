@@ -81,7 +81,7 @@ def on_one_processor() -> None:
 
 
 @contextmanager
-def quota() -> Iterator[Callable[[], None]]:
+def quota() -> Iterator[Callable[[], object]]:
     """A group of processes that gets one and a half processors; what makes a process one of it.
 
     Raises:
@@ -96,7 +96,7 @@ def quota() -> Iterator[Callable[[], None]]:
         else:
             (group / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
             (group / "cpu.cfs_quota_us").write_text(str(_QUOTA_US))
-        yield lambda: (group / "cgroup.procs").write_text(str(os.getpid())) and None
+        yield lambda: (group / "cgroup.procs").write_text(str(os.getpid()))
     finally:
         group.rmdir()
 

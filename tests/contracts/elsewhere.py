@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.helpers import answered_by
 
 
 @dataclass
@@ -38,11 +39,6 @@ def elsewhere() -> Iterator[Elsewhere]:
 
         do_POST = do_PUT = do_GET  # noqa: N815 - http.server's names
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.9", 0), Handler) as server:
-        other = Elsewhere(f"127.0.0.9:{server.server_address[1]}")
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    with answered_by(Handler, "127.0.0.9") as url:
+        other = Elsewhere(url.removeprefix("http://"))
         yield other
-        server.shutdown()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from tests.contracts.shop import project
-from tests.helpers import run_pytest
+from tests.helpers import answered_by, run_pytest
 
 TEXT = """
 import pytest
@@ -49,13 +48,8 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
             self.end_headers()
             self.wfile.write(b'{"total": 100}')
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", traces
-        server.shutdown()
+    with answered_by(Handler) as url:
+        yield url, traces
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 
 from harness.documents.nodes import Node
-from harness.documents.operations import Operations
+from harness.documents.operations import Found, Operations
 from harness.documents.reading import Declared as Document
 from harness.documents.reading import DocumentError, DocumentKind, declared, fetch, in_version_3, parse
 from harness.system.model import System
@@ -31,7 +31,7 @@ class Declared:
 
     def allows(self, method: str, path: str, status: int) -> bool | None:
         """Whether the document declares that an operation may answer so; None when it does not have the operation."""
-        found = self.operations.find(method.lower(), path) if self.operations else None
+        found = self._find(method, path)
         responses = found.operation.node.get("responses").raw if found else None
         if not isinstance(responses, Mapping):
             return None
@@ -40,11 +40,14 @@ class Declared:
 
     def operation(self, method: str, path: str) -> str:
         """A name for what a call asks for, whatever its parameters; where the document does not have it, from its shape."""
-        found = self.operations.find(method.lower(), path) if self.operations else None
+        found = self._find(method, path)
         if found:
             return found.operation.name
         head, *rest = path.strip("/").split("/")
         return f"{method} /{head}{'/*' * len(rest)}"
+
+    def _find(self, method: str, path: str) -> Found | None:
+        return self.operations.find(method, path) if self.operations else None
 
 
 class Documents:

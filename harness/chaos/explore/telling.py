@@ -61,16 +61,17 @@ class Telling:
                 cause = (result.seen.cell.edge.key, broken.kind, broken.key, severity)
                 causes.setdefault(cause, []).append((result, broken))
         for (*_, severity), shown in causes.items():
-            each = (self._finding(result, broken, severity) for result, broken in shown)
-            yield from [self._folded(list(each), shown)] if len(shown) >= _MANY else each
+            if len(shown) >= _MANY:
+                yield self._folded(shown, severity)
+            else:
+                yield from (self._finding(result, broken, severity) for result, broken in shown)
 
-    @staticmethod
-    def _folded(findings: Sequence[Finding], shown: Sequence[tuple[Result, Broken]]) -> Finding:
-        first, *others = findings
+    def _folded(self, shown: Sequence[tuple[Result, Broken]], severity: Severity) -> Finding:
+        first = self._finding(*shown[0], severity)
         under = "\n".join(f"{r.seen.cell.failure.name}: {b.text}" for r, b in shown)
         return replace(
             first,
-            title=f"{first.title} (and so under {len(others)} other failures of {first.place.edge})",
+            title=f"{first.title} (and so under {len(shown) - 1} other failures of {first.place.edge})",
             detail=f"Under each of these failures, so it is likely one thing that is wrong:\n{under}\n{first.detail}",
             place=replace(first.place, experiment=""),
         )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.chaos.explore.declared import Declared, Documents
-from tests.helpers import write_project
+from tests.helpers import answered_by, write_project
 
 
 def document(**responses: Any) -> Declared:
@@ -124,20 +123,14 @@ class _Serving(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body.encode())
 
-    def log_message(self, *_: object) -> None:
-        return
-
 
 @pytest.fixture
 def documents(tmp_path: Path) -> Iterator[Documents]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Serving) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}"
+    with answered_by(_Serving) as url:
         made = write_project(tmp_path, TOML.format(url=url), {"openapi.yaml": YAML})
         found = Documents(made.system, made.root)
         anyio.run(found.read, dict.fromkeys(made.system.services, url))
         yield found
-        server.shutdown()
 
 
 @pytest.mark.parametrize("service", ["behind", "file"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,13 +33,7 @@ def test_another(pact):
 """
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _fast() -> Iterator[None]:
-    """Other packages' pytest plugins take seconds to load in every child, and have no part in this."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        patch.setenv("PYTEST_ADDOPTS", "-p harness.testing.plugin -p xdist.plugin")
-        yield
+pytestmark = pytest.mark.usefixtures("fast_children")
 
 
 class Run(NamedTuple):

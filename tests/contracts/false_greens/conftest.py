@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 
 import pytest
@@ -12,12 +12,8 @@ from tests.contracts.false_greens.situations import Arrange
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _fast() -> Iterator[None]:
-    """Other packages' pytest plugins take seconds to load in every child, and have no part in this."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        patch.setenv("PYTEST_ADDOPTS", "-p harness.testing.plugin -p xdist.plugin")
-        yield
+def _fast(fast_children: None) -> None:
+    """As `fast_children`, for every table."""
 
 
 @pytest.fixture(scope="module")

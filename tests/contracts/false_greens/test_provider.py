@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from harness.evidence import StageResult, Status
 from tests.contracts.false_greens.situations import Arrange, Situations, run, verify
 from tests.contracts.shop import PROVIDER, TOML, http, message, pact, project
 from tests.contracts.sources.broker import broker
+from tests.helpers import answered_by
 
 #: What it is, how it is brought about, and what has to be said.
 situation = Situations()
@@ -216,16 +216,8 @@ def canned(body: bytes) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with answered_by(Handler) as url:
+        yield url
 
 
 @situation("a provider that answers everything with the same body", "provider.answers_anything")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -40,13 +40,7 @@ AUTHORISED = TOML.replace(
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _fast() -> Iterator[None]:
-    """Other packages' pytest plugins take seconds to load in every child, and have no part in this."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        patch.setenv("PYTEST_ADDOPTS", "-p harness.testing.plugin -p xdist.plugin")
-        yield
+pytestmark = pytest.mark.usefixtures("fast_children")
 
 
 def verify(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from harness.contracts.schema.references import circle, outside
 from harness.contracts.stage import SchemaStage
 from harness.evidence import StageResult
 from tests.contracts.elsewhere import elsewhere
-from tests.helpers import make_context, run_harness, write_project
+from tests.helpers import answered_by, make_context, run_harness, write_project
 
 FILE = '[system]\nname = "s"\n[services.orders]\nurl = "http://127.0.0.1:1"\nopenapi = "orders.json"\n'
 
@@ -192,13 +191,8 @@ def answering(status: int, headers: dict[str, str], body: bytes) -> Iterator[str
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with answered_by(Handler) as url:
+        yield url
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import http.server as http_server
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from harness.system.config import load_project
 from tests.contracts.compat.test_openapi_changes import document, order
 from tests.contracts.schema.test_asyncapi_document import version_3
 from tests.contracts.shop import http, pact
-from tests.helpers import make_context, write_project
+from tests.helpers import answered_by, make_context, write_project
 
 TOML = """
 [system]
@@ -228,23 +227,15 @@ def test_no_documents_at_all_is_inconclusive(tmp_path: Path) -> None:
 
 @contextmanager
 def serving(status: int, body: bytes) -> Iterator[str]:
-    class Handler(http_server.BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             ok = self.headers.get("X-Key") == "right" or status != 401
             self.send_response(200 if status == 401 and ok else status)
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http_server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with answered_by(Handler) as url:
+        yield url
 
 
 SERVED = TOML.replace('"orders.json"', '"/openapi.json"')

@@ -15,12 +15,7 @@ from harness.chaos.explore.promises import Promise, promise
 from harness.chaos.explore.stores.observation import StoreObservation
 from harness.system.model import Edge, EdgeKind, OnFailure, System
 
-__all__ = ["can_do_without", "judge_store", "store_promise"]
-
-
-def can_do_without(edge: Edge) -> bool:
-    """Whether the service promises to go on without this store, as with a cache; one that says nothing needs it."""
-    return edge.contract.goes_on
+__all__ = ["judge_store", "store_promise"]
 
 
 def store_promise(system: System, entry: str, edge: Edge, failure: Failure) -> Promise:
@@ -29,7 +24,7 @@ def store_promise(system: System, entry: str, edge: Edge, failure: Failure) -> P
     The service refuses, unless it can do without; what becomes of that above is promised by the edges on the way. Where
     only events come to it, they wait, and users notice nothing.
     """
-    if not can_do_without(edge):
+    if not edge.contract.goes_on:
         edge = replace(edge, contract=replace(edge.contract, on_failure=OnFailure.REJECT))
     found = promise(system, entry, edge, failure)
     queues = [e for e in system.edges_to(edge.caller) if e.kind is EdgeKind.EVENTS]
@@ -71,7 +66,7 @@ def _is_over(call: Call, lifted: float, wait_s: float) -> bool:
 
 def _green(seen: StoreObservation) -> Iterator[Broken]:
     edge = seen.cell.edge
-    if seen.ready_during and not can_do_without(edge):
+    if seen.ready_during and not edge.contract.goes_on:
         failed = [s for s in seen.during if not s.ok]
         text = f"{edge.caller} said it was ready"
         detail = f"{len(failed)} of {len(seen.during)} of {seen.cell.journey} failed meanwhile. {_ADVICE}"
@@ -89,7 +84,7 @@ def _start(seen: StoreObservation) -> Iterator[Broken]:
     if started is None:
         return
     meanwhile = f"{edge.caller}, started meanwhile,"
-    if can_do_without(edge):
+    if edge.contract.goes_on:
         if started.ready is False:
             text = f"{meanwhile} did not become ready, although it can do without {edge.callee}"
             yield Broken(Kind.READINESS, text, f"{edge.name} promises to {edge.contract.on_failure}.", key="start")

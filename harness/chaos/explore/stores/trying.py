@@ -13,7 +13,7 @@ from harness.chaos.explore.catalogue import Failure
 from harness.chaos.explore.observation import Baseline, Cell
 from harness.chaos.explore.replica import Replica
 from harness.chaos.explore.stores.catalogue import AWAY
-from harness.chaos.explore.stores.judging import can_do_without, store_promise
+from harness.chaos.explore.stores.judging import store_promise
 from harness.chaos.explore.stores.observation import Started, StoreObservation
 from harness.chaos.explore.stores.outage import Outage, outage_of
 from harness.chaos.explore.stores.whereabouts import is_counted
@@ -133,7 +133,7 @@ class _Trial:
                 tasks.start_soon(beside)
             seen.during = await on.walk(cell.journey, cell.name, self._effort.at_once, timeout_s)
         seen.siblings = siblings
-        seen.ready_during = await self._readiness(wanted=can_do_without(cell.edge))
+        seen.ready_during = await self._readiness(wanted=cell.edge.contract.goes_on)
         calls = await on.calls(seen.during, after)
         into = {e.key for e in on.system.edges_to(self._service.name)}
         seen.given = [c for c in calls if c.proxy in into]

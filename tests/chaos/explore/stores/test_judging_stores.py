@@ -11,7 +11,7 @@ from harness.chaos.experiments import Expect
 from harness.chaos.explore.observation import Baseline, Cell
 from harness.chaos.explore.promises import Promise
 from harness.chaos.explore.stores.catalogue import AWAY
-from harness.chaos.explore.stores.judging import can_do_without, judge_store, store_promise
+from harness.chaos.explore.stores.judging import judge_store, store_promise
 from harness.chaos.explore.stores.observation import Started, StoreObservation
 from harness.chaos.explore.stores.trying import plan_store_cell
 from harness.system.model import Edge, EdgeKind, OnFailure, ResilienceContract, Service, System
@@ -24,11 +24,11 @@ ENDED = Started(ready=False, exit_code=3)
 
 def seen(on: Edge = STORE, **given: Any) -> StoreObservation:
     """A cell in which a service did well without its store, but for what is given."""
-    usual = scene(on, windows=[], calls=[], ready_during=can_do_without(on))
+    usual = scene(on, windows=[], calls=[], ready_during=on.contract.goes_on)
     made = StoreObservation(**{f.name: getattr(usual, f.name) for f in fields(usual)})
     made.cell = replace(made.cell, failure=AWAY)
     made.given = [call(proxy="front:shop")]
-    made.started = Started(ready=can_do_without(on), exit_code=None if can_do_without(on) else 3)
+    made.started = Started(ready=on.contract.goes_on, exit_code=None if on.contract.goes_on else 3)
     for name, value in given.items():
         setattr(made, name, value)
     return made
